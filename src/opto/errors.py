@@ -1,0 +1,269 @@
+"""Every exception that opto raises.
+
+    OptoError
+    ├── UsageError (ValueError)                  a call that can't be right, whatever the data
+    │   ├── WrongType (TypeError, AssertionError)
+    │   ├── InvalidArgument (AssertionError)
+    │   ├── UnknownName (KeyError)               a name that no registry knows
+    │   ├── SourceNotFound (OSError)             trainable code whose text Python can't find
+    │   └── MissingExtra (ImportError)           an optional dependency isn't installed
+    ├── GraphError
+    │   ├── AlreadyPropagated (AttributeError)   backward over a consumed graph
+    │   ├── PropagationError (ValueError)        a propagator broke its contract
+    │   └── TraceMissingInputsError              a bundle read a node that isn't among its inputs
+    ├── ExecutionError                           traced code raised; carries the exception node
+    ├── ProposalError                            a model's reply that can't be used; carries the reply
+    └── ModelError                               a call of a language model failed
+        ├── NoModel                              none is configured
+        ├── WeightsError                         local weights are missing or wrong
+        ├── RateLimited
+        ├── QuotaExceeded
+        ├── AuthenticationFailed
+        ├── ContextTooLong
+        ├── ContentFiltered
+        ├── ServerError
+        ├── Timeout (TimeoutError)
+        ├── Disconnected (ConnectionError)
+        ├── BadResponse
+        └── BudgetExceeded
+
+Some classes also derive from a builtin, because that is what the callers of the original catch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+
+class OptoError(Exception):
+    """Root of all errors of this library."""
+
+
+# ---- usage ---------------------------------------------------------------------------------------
+
+
+class UsageError(OptoError, ValueError):
+    """The call is wrong; the message says what was given, what was expected and what to do."""
+
+
+class WrongType(UsageError, TypeError, AssertionError):
+    """An argument of the wrong type (an ``AssertionError`` too, as the original raised)."""
+
+
+class InvalidArgument(UsageError, AssertionError):
+    """An argument whose value can't be used (an ``AssertionError`` too, as the original raised)."""
+
+
+class UnknownName(UsageError, KeyError):
+    """A name that isn't registered.
+
+    Attributes:
+        name: the name asked for.
+        known: the names there are.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(sorted(known))
+        listed = ", ".join(self.known) or "none"
+        super().__init__(f"unknown {kind}: {name!r}; known: {listed}")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def __reduce__(self) -> tuple[type[UnknownName], tuple[str, str, tuple[str, ...]]]:
+        return type(self), (self.kind, self.name, self.known)
+
+
+class SourceNotFound(UsageError, OSError):
+    """The source text of a function is needed and can't be found."""
+
+
+class MissingExtra(UsageError, ImportError):
+    """An optional dependency isn't installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self.package, self.extra, self.purpose = package, extra, purpose
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which isn't installed; "
+            f"run: pip install 'trace-opt[{extra}]'"
+        )
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+        return type(self), (self.package, self.extra, self.purpose)
+
+
+# ---- graph ---------------------------------------------------------------------------------------
+
+
+class GraphError(OptoError):
+    """The graph can't be walked as asked."""
+
+
+class AlreadyPropagated(GraphError, AttributeError):
+    """Feedback was already propagated through this part of the graph without ``retain_graph``."""
+
+
+class PropagationError(GraphError, ValueError):
+    """A propagator returned something that isn't feedback for the node's parents."""
+
+
+class TraceMissingInputsError(GraphError):
+    """A bundled function read a node that isn't among its inputs.
+
+    Attributes:
+        message: the text of the error.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+# ---- execution -----------------------------------------------------------------------------------
+
+
+class FailedOperation(Protocol):
+    """What an ``ExecutionError`` needs of the node it carries."""
+
+    @property
+    def exception_text(self) -> str:
+        """``(<type>) <message>`` of the exception."""
+
+    @property
+    def exception_report(self) -> str:
+        """The traceback of the exception, formatted."""
+
+
+class ExecutionError(OptoError):
+    """Traced code raised an exception.
+
+    The instance raised is also an instance of the original exception's type where Python allows
+    that, so ``except KeyError`` works on traced code as on plain code.
+
+    Attributes:
+        exception_node: the node that stands for the failed operation; call ``backward`` on it.
+    """
+
+    exception_node: Any
+
+    def __init__(self, exception_node: FailedOperation) -> None:
+        Exception.__init__(self, exception_node.exception_text)
+        self.args = (exception_node.exception_text,)
+        self.exception_node = exception_node
+
+    def __str__(self) -> str:
+        return f"\n\n{self.exception_node.exception_report}"
+
+
+# ---- proposals -----------------------------------------------------------------------------------
+
+
+class ProposalError(OptoError):
+    """A model's reply that doesn't contain a usable proposal; no parameter was changed.
+
+    Attributes:
+        reply: the text of the reply.
+        reason: why it can't be used, in words that a model can learn from.
+    """
+
+    def __init__(self, reason: str, *, reply: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.reply = reason, reply
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _proposal_error, (self.reason, self.reply)
+
+
+def _proposal_error(reason: str, reply: str) -> ProposalError:
+    return ProposalError(reason, reply=reply)
+
+
+# ---- models --------------------------------------------------------------------------------------
+
+
+class ModelError(OptoError):
+    """A call of a language model failed.
+
+    Attributes:
+        provider: which back end was called ("" if none was).
+        model: the name of the model.
+        attempts: how many requests were made.
+        request_id: the provider's id of the last request, if it sent one.
+        retry_after: seconds after which the provider advises to try again, if it said so.
+        status: the HTTP status, if there was one.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a fact of the failed call, all keyword-only
+        self,
+        message: str,
+        *,
+        provider: str = "",
+        model: str = "",
+        attempts: int = 0,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider, self.model, self.attempts = provider, model, attempts
+        self.request_id, self.retry_after, self.status = request_id, retry_after, status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _model_error, (type(self), self.args, self.__dict__)
+
+
+def _model_error(
+    kind: type[ModelError], args: tuple[Any, ...], state: dict[str, Any]
+) -> ModelError:
+    error = kind(*args)
+    error.__dict__.update(state)
+    return error
+
+
+class NoModel(ModelError):
+    """No language model is configured; the message lists the ways to get one."""
+
+
+class WeightsError(ModelError):
+    """Local weights are missing, can't be fetched, or don't match their checksum."""
+
+
+class RateLimited(ModelError):
+    """The provider refuses for now (429)."""
+
+
+class QuotaExceeded(ModelError):
+    """The account's quota is used up; trying again won't help."""
+
+
+class AuthenticationFailed(ModelError):
+    """The provider refuses the key."""
+
+
+class ContextTooLong(ModelError):
+    """The prompt doesn't fit into the model's context."""
+
+
+class ContentFiltered(ModelError):
+    """The provider refused to answer, or the model did."""
+
+
+class ServerError(ModelError):
+    """The provider failed (5xx)."""
+
+
+class Timeout(ModelError, TimeoutError):
+    """No answer within the total deadline."""
+
+
+class Disconnected(ModelError, ConnectionError):
+    """The connection could not be made or broke."""
+
+
+class BadResponse(ModelError):
+    """The answer isn't a chat completion."""
+
+
+class BudgetExceeded(ModelError):
+    """The call would cross a limit that was set, so it was not made."""
