@@ -1,0 +1,62 @@
+# The one door: `make help` lists what it opens. Each target prepares $(VENV) by itself.
+SHELL := bash
+VENV ?= .venv
+PY := $(VENV)/bin/python
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check docs bench model format coverage clean \
+        check-style check-types check-layers check-budgets check-spelling check-snippets
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
+	  awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@echo "Variables: PYTHON=/path/to/python3  VENV=folder  MODEL=135m|0.5b|1.5b  ARGS='-k name'"
+
+demo: $(VENV)/.stamp-local ## Train three things with a local model (MODEL=135m|0.5b|1.5b)
+	@$(PY) examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
+
+test: $(VENV)/.stamp-dev ## Run the tests (ARGS are handed to pytest)
+	@$(PY) -m pytest -q $(ARGS)
+
+check: check-style check-types check-layers check-budgets check-spelling check-snippets ## All checks but the tests
+
+docs: $(VENV)/.stamp-docs ## Build the documentation into site/
+	@$(PY) -m mkdocs build --strict --quiet && echo "Built site/index.html"
+
+bench: $(VENV)/.stamp-dev ## Run the benchmarks
+	@$(PY) benchmarks/run.py $(ARGS)
+
+model: $(VENV)/.stamp-local ## Fetch the weights of a local model (MODEL=135m|0.5b|1.5b)
+	@$(VENV)/bin/opto model fetch $(MODEL)
+
+format: $(VENV)/.stamp-dev ## Format the code and mend what can be mended
+	@$(PY) -m ruff format -q . && $(PY) -m ruff check -q --fix .
+
+coverage: $(VENV)/.stamp-dev ## Run the tests and report branch coverage
+	@$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+clean: ## Remove the environment, caches and what was built
+	rm -rf $(VENV) site dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+
+check-style: $(VENV)/.stamp-dev
+	@echo "== style" && $(PY) -m ruff format --check -q . && $(PY) -m ruff check -q .
+
+check-types: $(VENV)/.stamp-dev
+	@echo "== types" && $(PY) -m mypy && $(PY) -m pyright --pythonpath $(PY)
+
+check-layers: $(VENV)/.stamp-dev
+	@echo "== layers" && $(VENV)/bin/lint-imports --no-cache
+
+check-budgets: $(VENV)/.stamp-dev
+	@echo "== budgets" && $(PY) tools/budgets.py
+
+check-spelling: $(VENV)/.stamp-dev
+	@echo "== spelling" && $(VENV)/bin/codespell
+
+check-snippets: $(VENV)/.stamp-dev
+	@echo "== snippets of README and docs" && $(PY) -m pytest -q tests/test_readme.py tests/test_docs.py
+
+# An environment is stale when what it was made from is newer than its stamp.
+$(VENV)/.stamp-%: pyproject.toml tools/venv.sh
+	@tools/venv.sh $(VENV) $* && touch $@

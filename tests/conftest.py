@@ -1,0 +1,68 @@
+"""What every test stands on: fresh names, an empty home, no keys, no network."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("opto", deadline=None)  # a shared machine has no fair clock
+settings.load_profile("opto")
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost", "", "0.0.0.0", None}
+PROVIDER_VARIABLE = re.compile(
+    r"(OPTO|TRACE|OAI|OPENAI|ANTHROPIC|AZURE|GEMINI|GOOGLE|MISTRAL|GROQ|COHERE|TOGETHER|DEEPSEEK"
+    r"|OPENROUTER|OLLAMA|LITELLM|DEFAULT_LITELLM|HF|HUGGING\w*)_\w+|\w*_?PROXY",
+    re.IGNORECASE,
+)
+
+
+class NetworkUsed(RuntimeError):
+    """A test reached for a machine other than this one."""
+
+
+def forbid_network(event: str, args: tuple[Any, ...]) -> None:
+    """Audit hook: connections end at this machine, names of others are not looked up."""
+    if event == "socket.getaddrinfo":
+        host = args[0].decode() if isinstance(args[0], bytes) else args[0]
+    elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    if host not in LOOPBACK:
+        message = f"tests may reach the loopback address only, not {host!r}"
+        raise NetworkUsed(message)
+
+
+sys.addaudithook(forbid_network)
+
+
+@pytest.fixture(autouse=True)
+def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home without files, as working directory too, and an environment without providers."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if PROVIDER_VARIABLE.fullmatch(name)]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(home))
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture(autouse=True)
+def fresh_names() -> None:
+    """Nodes count from zero in each test."""
+    if importlib.util.find_spec("opto.trace") is not None:
+        from opto import trace  # noqa: PLC0415 - the layer may not be there yet
+
+        graph = getattr(trace, "GRAPH", None)
+        if graph is not None:
+            graph.clear()
