@@ -6,7 +6,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs bench model format coverage clean \
-        check-style check-types check-layers check-budgets check-spelling check-snippets
+        check-style check-mypy check-pyright check-layers check-budgets check-spelling check-snippets
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -16,15 +16,15 @@ help: ## Show this list
 demo: $(VENV)/.stamp-local ## Train three things with a local model (MODEL=135m|0.5b|1.5b)
 	@$(PY) examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
-test: $(VENV)/.stamp-dev ## Run the tests (ARGS are handed to pytest)
+test: $(VENV)/.stamp-test ## Run the tests (ARGS are handed to pytest)
 	@$(PY) -m pytest -q $(ARGS)
 
-check: check-style check-types check-layers check-budgets check-spelling check-snippets ## All checks but the tests
+check: check-style check-mypy check-pyright check-layers check-budgets check-spelling check-snippets ## All checks but the tests
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/
 	@$(PY) -m mkdocs build --strict --quiet && echo "Built site/index.html"
 
-bench: $(VENV)/.stamp-dev ## Run the benchmarks
+bench: $(VENV)/.stamp-test ## Run the benchmarks
 	@$(PY) benchmarks/run.py $(ARGS)
 
 model: $(VENV)/.stamp-local ## Fetch the weights of a local model (MODEL=135m|0.5b|1.5b)
@@ -33,7 +33,7 @@ model: $(VENV)/.stamp-local ## Fetch the weights of a local model (MODEL=135m|0.
 format: $(VENV)/.stamp-dev ## Format the code and mend what can be mended
 	@$(PY) -m ruff format -q . && $(PY) -m ruff check -q --fix .
 
-coverage: $(VENV)/.stamp-dev ## Run the tests and report branch coverage
+coverage: $(VENV)/.stamp-test ## Run the tests and report branch coverage
 	@$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 clean: ## Remove the environment, caches and what was built
@@ -42,11 +42,14 @@ clean: ## Remove the environment, caches and what was built
 check-style: $(VENV)/.stamp-dev
 	@echo "== style" && $(PY) -m ruff format --check -q . && $(PY) -m ruff check -q .
 
-check-types: $(VENV)/.stamp-dev
-	@echo "== types" && $(PY) -m mypy && $(PY) -m pyright --pythonpath $(PY)
+check-mypy: $(VENV)/.stamp-dev
+	@echo "== types (mypy)" && $(PY) -m mypy
+
+check-pyright: $(VENV)/.stamp-dev
+	@echo "== types (pyright)" && $(PY) -m pyright --pythonpath $(PY)
 
 check-layers: $(VENV)/.stamp-dev
-	@echo "== layers" && $(VENV)/bin/lint-imports --no-cache
+	@echo "== layers" && $(VENV)/bin/lint-imports --no-logo --no-cache
 
 check-budgets: $(VENV)/.stamp-dev
 	@echo "== budgets" && $(PY) tools/budgets.py
@@ -54,7 +57,7 @@ check-budgets: $(VENV)/.stamp-dev
 check-spelling: $(VENV)/.stamp-dev
 	@echo "== spelling" && $(VENV)/bin/codespell
 
-check-snippets: $(VENV)/.stamp-dev
+check-snippets: $(VENV)/.stamp-test
 	@echo "== snippets of README and docs" && $(PY) -m pytest -q tests/test_readme.py tests/test_docs.py
 
 # An environment is stale when what it was made from is newer than its stamp.

@@ -29,6 +29,7 @@ class NetworkUsed(RuntimeError):
 
 def forbid_network(event: str, args: tuple[Any, ...]) -> None:
     """Audit hook: connections end at this machine, names of others are not looked up."""
+    host: Any
     if event == "socket.getaddrinfo":
         host = args[0].decode() if isinstance(args[0], bytes) else args[0]
     elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
