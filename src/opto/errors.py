@@ -20,11 +20,13 @@
         ├── QuotaExceeded
         ├── AuthenticationFailed
         ├── ContextTooLong
+        ├── BadRequest
         ├── ContentFiltered
         ├── ServerError
         ├── Timeout (TimeoutError)
         ├── Disconnected (ConnectionError)
         ├── BadResponse
+        │   └── OversizedResponse
         └── BudgetExceeded
 
 Some classes also derive from a builtin, because that is what the callers of the original catch.
@@ -245,6 +247,10 @@ class ContextTooLong(ModelError):
     """The prompt doesn't fit into the model's context."""
 
 
+class BadRequest(ModelError):
+    """The provider refuses the request as it stands (an unknown model or option, say)."""
+
+
 class ContentFiltered(ModelError):
     """The provider refused to answer, or the model did."""
 
@@ -263,6 +269,10 @@ class Disconnected(ModelError, ConnectionError):
 
 class BadResponse(ModelError):
     """The answer isn't a chat completion."""
+
+
+class OversizedResponse(BadResponse):
+    """The answer is longer than the limit that was set; it was cut off."""
 
 
 class BudgetExceeded(ModelError):
