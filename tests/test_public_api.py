@@ -1,0 +1,67 @@
+"""The import paths and names that programs written for the original rely on."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+import opto
+
+# Module -> names that must be importable from it.
+NAMES = {
+    "opto.trace": "node stop_tracing GRAPH Node bundle ExecutionError Module NodeContainer model"
+    " apply_op propagators utils Model nodes operators containers modules broadcast errors iterators"
+    " projections",
+    "opto.trace.nodes": "node Node AbstractNode ParameterNode MessageNode ExceptionNode Graph GRAPH"
+    " USED_NODES NAME_SCOPES IDENTITY_OPERATORS get_op_name",
+    "opto.trace.bundle": "bundle FunModule trace_nodes to_data wrap_node detach_inputs update_local"
+    " TraceMissingInputsError ExecutionError",
+    "opto.trace.modules": "Module model ParameterContainer ParameterNode",
+    "opto.trace.containers": "NodeContainer ParameterContainer Seq Map trainable_method",
+    "opto.trace.broadcast": "apply_op recursive_conversion",
+    "opto.trace.errors": "ExecutionError TraceMissingInputsError",
+    "opto.trace.operators": "call_llm",
+    "opto.trace.propagators": "Propagator SumPropagator GraphPropagator TraceGraph",
+    "opto.trace.propagators.propagators": "AbstractPropagator AbstractFeedback Propagator"
+    " SumPropagator",
+    "opto.trace.propagators.graph_propagator": "GraphPropagator TraceGraph",
+    "opto.trace.utils": "sum_feedback contain",
+    "opto.optimizers": "OPRO OptoPrime TextGrad",
+    "opto.utils.llm": "LLM",
+    "opto.version": "__version__",
+}
+# What `from module import *` gives, where the original promised it.
+STARS = {
+    "opto.trace": "node stop_tracing GRAPH Node bundle ExecutionError Module NodeContainer model"
+    " apply_op propagators utils Model",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [(module, name) for module, names in NAMES.items() for name in names.split()],
+)
+def test_a_name_of_the_original_is_where_it_was(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize(("module", "names"), STARS.items())
+def test_star_imports_give_what_they_gave(module: str, names: str) -> None:
+    assert set(names.split()) <= set(importlib.import_module(module).__all__)
+
+
+@pytest.mark.parametrize("module", ["opto.trace", "opto.optimizers", "opto.llm", "opto.testing"])
+def test_all_is_true(module: str) -> None:
+    """Each listed name exists, once; nothing private is listed."""
+    loaded = importlib.import_module(module)
+    listed = list(loaded.__all__)
+
+    assert len(listed) == len(set(listed))
+    assert [name for name in listed if name.startswith("_")] == []
+    assert [name for name in listed if not hasattr(loaded, name)] == []
+
+
+def test_the_version_is_one_that_installers_can_order() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", opto.__version__)
