@@ -1,6 +1,7 @@
 # The one door: `make help` lists what it opens. Each target prepares $(VENV) by itself.
 SHELL := bash
 VENV ?= .venv
+FILES ?= .
 PY := $(VENV)/bin/python
 export PYTHON
 
@@ -30,8 +31,8 @@ bench: $(VENV)/.stamp-test ## Run the benchmarks
 model: $(VENV)/.stamp-local ## Fetch the weights of a local model (MODEL=135m|0.5b|1.5b)
 	@$(VENV)/bin/opto model fetch $(MODEL)
 
-format: $(VENV)/.stamp-dev ## Format the code and mend what can be mended
-	@$(PY) -m ruff format -q . && $(PY) -m ruff check -q --fix .
+format: $(VENV)/.stamp-dev ## Format the code and mend what can be mended (FILES='src tests')
+	@$(PY) -m ruff format -q $(FILES) && $(PY) -m ruff check -q --fix $(FILES)
 
 coverage: $(VENV)/.stamp-test ## Run the tests and report branch coverage
 	@$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)

@@ -12,8 +12,8 @@ import opto
 # Module -> names that must be importable from it.
 NAMES = {
     "opto.trace": "node stop_tracing GRAPH Node bundle ExecutionError Module NodeContainer model"
-    " apply_op propagators utils Model nodes operators containers modules broadcast errors iterators"
-    " projections",
+    " apply_op propagators utils Model nodes operators containers modules broadcast errors"
+    " iterators projections",
     "opto.trace.nodes": "node Node AbstractNode ParameterNode MessageNode ExceptionNode Graph GRAPH"
     " USED_NODES NAME_SCOPES IDENTITY_OPERATORS get_op_name",
     "opto.trace.bundle": "bundle FunModule trace_nodes to_data wrap_node detach_inputs update_local"
