@@ -1,0 +1,1 @@
+"""Benchmarks of opto.trace against the original trace-opt, torch and plain Python."""
