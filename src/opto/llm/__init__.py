@@ -1,0 +1,18 @@
+"""Language models: one call contract, one back end a file; retry and accounting wrap them."""
+
+from __future__ import annotations
+
+from opto.llm.base import Abilities as Abilities
+from opto.llm.base import ChatMessage as ChatMessage
+from opto.llm.base import ChatModel as ChatModel
+from opto.llm.base import Choice as Choice
+from opto.llm.base import Completion as Completion
+from opto.llm.base import Message as Message
+from opto.llm.base import Usage as Usage
+from opto.llm.base import abilities_of as abilities_of
+from opto.llm.base import completion_of as completion_of
+from opto.llm.base import text_completion as text_completion
+from opto.llm.openai_compatible import Limits as Limits
+from opto.llm.openai_compatible import OpenAICompatible as OpenAICompatible
+from opto.llm.retry import Retrying as Retrying
+from opto.llm.retry import RetryPolicy as RetryPolicy

@@ -1,0 +1,105 @@
+"""One HTTP exchange: bytes out; back comes an `Answer`, or the `ModelError` that it amounts to."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from opto.errors import BadRequest, Disconnected, ModelError, UsageError
+from opto.llm.wire import Answer
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT_SECONDS = 15.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_ANY_ZLIB = 47  # zlib's code for "gzip or deflate, whichever it is"
+
+
+class Exchange:
+    """Posts to one URL over connections that are kept; the HTTP library is loaded at first use.
+
+    All its coroutines must run on one event loop. A copy or a pickle holds no connection.
+    """
+
+    def __init__(self, url: str, *, max_bytes: int) -> None:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            message = f"a base URL begins with http:// or https:// and names a host; given: {url!r}"
+            raise UsageError(message)
+        self.url, self.max_bytes = url, max_bytes
+        self._client: httpx2.AsyncClient | None = None
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | ModelError:
+        """Post `body`; the deadline is the caller's affair (``asyncio.wait_for``)."""
+        library = _library()
+        self._client = client = self._client or _client(library, self.url)
+        try:
+            async with client.stream("POST", self.url, content=body, headers=headers) as response:
+                return await self._read(response)
+        except library.InvalidURL as error:
+            return BadRequest(f"the URL can't be used: {error}")
+        except library.ConnectTimeout:
+            return Disconnected(f"no connection within {CONNECT_SECONDS:g} s")
+        except (library.HTTPError, OSError) as error:
+            return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
+
+    @property
+    def connected(self) -> bool:
+        """Whether it may hold open connections."""
+        return self._client is not None
+
+    async def close(self) -> None:
+        """Close the connections; the next post opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _read(self, response: httpx2.Response) -> Answer:
+        body = _Body(self.max_bytes, response.headers.get("content-encoding", ""))
+        async for chunk in response.aiter_raw():
+            if not body.take(chunk):
+                break
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status_code, bytes(body.bytes), headers, cut=body.full)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_client": None}
+
+
+class _Body:
+    """Bytes up to a limit, which also holds for what is decompressed."""
+
+    def __init__(self, limit: int, encoding: str) -> None:
+        self.bytes, self.full, self._limit = bytearray(), False, limit
+        packed = encoding.strip().lower() in {"gzip", "x-gzip", "deflate"}
+        self._inflate = zlib.decompressobj(_ANY_ZLIB) if packed else None
+
+    def take(self, chunk: bytes) -> bool:
+        """Add `chunk`; False if there is no room for all of it."""
+        room = self._limit - len(self.bytes)
+        if self._inflate is not None:
+            try:
+                chunk = self._inflate.decompress(chunk, room + 1)
+            except zlib.error:
+                self._inflate = None  # mislabelled: keep the bytes as they are
+        self.full = len(chunk) > room
+        self.bytes += chunk[:room]
+        return not self.full
+
+
+def _library() -> Any:
+    import httpx2  # noqa: PLC0415 - 100 ms of import that `import opto.llm` must not cost
+
+    return httpx2
+
+
+def _client(library: Any, url: str) -> httpx2.AsyncClient:
+    near = urlsplit(url).hostname in _LOOPBACK
+    client: httpx2.AsyncClient = library.AsyncClient(
+        timeout=library.Timeout(None, connect=CONNECT_SECONDS),
+        limits=library.Limits(max_connections=None, max_keepalive_connections=100),
+        trust_env=not near,
+    )
+    return client

@@ -1,0 +1,10 @@
+"""Help for testing programs that use opto: models without a provider, and conformance suites."""
+
+from __future__ import annotations
+
+from opto.testing.scripted import Call as Call
+from opto.testing.scripted import ScriptedModel as ScriptedModel
+from opto.testing.server import Fault as Fault
+from opto.testing.server import ModelServer as ModelServer
+from opto.testing.server import Request as Request
+from opto.testing.server import completion_json as completion_json
