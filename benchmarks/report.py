@@ -126,6 +126,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def against(figures: Figures, name: str, reach: float | None) -> str:
+    """Both verdicts on an operation: against the original, and against torch where it ran."""
+    key = f"micro/{name}/gc-off"
+    said = verdict(figures.ratio(key, "seconds"), reach)
+    mine, torch = (figures.median(key, who, "seconds") for who in ("ours", "torch"))
+    if mine is None or torch is None:
+        return said
+    return f"{said}; under torch: {'yes' if mine < torch else '**no**'}"
+
+
 def operations(figures: Figures) -> str:
     """The cost of single operations."""
     rows = []
@@ -138,7 +148,7 @@ def operations(figures: Figures) -> str:
         more = [figures.median(key, who, "seconds") for who in ("torch", "plain")]
         gc_on = figures.median(f"micro/{name}/gc-on", "ours", "seconds")
         spreads = [figures.spread(key, who, "seconds") for who in ("original", "ours")]
-        cells = [label, *map(seconds, four), times(ratio), verdict(ratio, reach)]
+        cells = [label, *map(seconds, four), times(ratio), against(figures, name, reach)]
         rows.append([*cells, seconds(gc_on), *map(seconds, more), " / ".join(spreads)])
     head = ["CPU time of one", "original", "ours", "cheaper", "reach", "ours, gc on", "torch"]
     return table([*head, "plain Python", "spread"], rows)
@@ -158,6 +168,9 @@ def backward(figures: Figures) -> str:
         cells = [shape.replace("_", " "), f"{int(n):,}", parameters, *map(seconds, pair)]
         cells += [times(ratio), verdict(ratio, LEAST_CHAIN) if long else ""]
         rows.append([*cells, *map(seconds, read), times(figures.ratio(key, "read"))])
+    alone = figures.median("torch_chain", "torch", "backward")
+    if alone is not None:
+        rows.append(["chain of torch", "1,000", "1", seconds(alone), *[BLANK] * 6])
     head = ["shape", "operations", "parameters", "original", "ours", "faster", "reach"]
     return table([*head, "reading, original", "reading, ours", "faster"], rows)
 
