@@ -23,7 +23,7 @@ test: $(VENV)/.stamp-test ## Run the tests (ARGS are handed to pytest)
 check: check-style check-mypy check-pyright check-layers check-budgets check-spelling check-snippets ## All checks but the tests
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/
-	@$(PY) -m mkdocs build --strict --quiet && echo "Built site/index.html"
+	@$(VENV)/bin/zensical build --strict --clean && echo "Built site/index.html"
 
 bench: $(VENV)/.stamp-test ## Run the benchmarks
 	@$(PY) benchmarks/run.py $(ARGS)
