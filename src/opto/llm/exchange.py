@@ -33,7 +33,7 @@ class Exchange:
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | ModelError:
         """Post `body`; the deadline is the caller's affair (``asyncio.wait_for``)."""
-        library = _library()
+        library = http_library()
         self._client = client = self._client or _client(library, self.url)
         try:
             async with client.stream("POST", self.url, content=body, headers=headers) as response:
@@ -89,7 +89,8 @@ class _Body:
         return not self.full
 
 
-def _library() -> Any:
+def http_library() -> Any:
+    """The HTTP library, loaded when it is first needed."""
     import httpx2  # noqa: PLC0415 - 100 ms of import that `import opto.llm` must not cost
 
     return httpx2

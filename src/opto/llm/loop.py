@@ -8,6 +8,7 @@ of ``asyncio.run``.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
 import os
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_GRACE = 5.0
+_GRACE_SECONDS = 1.0
 
 
 class BackgroundLoop:
@@ -24,9 +25,10 @@ class BackgroundLoop:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        os.register_at_fork(after_in_child=self._forget) if hasattr(
-            os, "register_at_fork"
-        ) else None
+        self._thread: threading.Thread | None = None
+        atexit.register(self.stop)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end; an interrupt here cancels it there before it is raised here."""
@@ -50,14 +52,35 @@ class BackgroundLoop:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=self._loop.run_forever, name="opto-llm-http", daemon=True
-                ).start()
+                )
+                self._thread.start()
             return self._loop
+
+    def stop(self) -> None:
+        """Give what is under way (the closing of connections) a moment, then end the thread."""
+        with self._lock:
+            loop, thread = self._loop, self._thread
+            self._loop = self._thread = None
+        if loop is not None and thread is not None:
+            asyncio.run_coroutine_threadsafe(_finish(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._loop = None
+        self._loop = self._thread = None
+
+
+async def _finish() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        _, late = await asyncio.wait(others, timeout=_GRACE_SECONDS)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 HTTP_LOOP = BackgroundLoop()

@@ -166,7 +166,7 @@ class OpenAICompatible:
         self._close_when_dropped()
 
     def _close_when_dropped(self) -> None:
-        weakref.finalize(self, _abandon, self._exchange).atexit = False
+        weakref.finalize(self, _abandon, self._exchange)
 
 
 def _raised(outcome: Completion | ModelError) -> Completion:
