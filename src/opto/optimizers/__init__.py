@@ -1,0 +1,1 @@
+"""Optimizers: they read feedback, ask a language model, and change parameters."""
