@@ -7,7 +7,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs bench model format coverage clean \
-        check-style check-mypy check-pyright check-layers check-budgets check-spelling check-snippets
+        check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -20,7 +20,7 @@ demo: $(VENV)/.stamp-local ## Train three things with a local model (MODEL=135m|
 test: $(VENV)/.stamp-test ## Run the tests (ARGS are handed to pytest)
 	@$(PY) -m pytest -q $(ARGS)
 
-check: check-style check-mypy check-pyright check-layers check-budgets check-spelling check-snippets ## All checks but the tests
+check: check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets ## All checks but the tests
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/
 	@$(VENV)/bin/zensical build --strict --clean && echo "Built site/index.html"
@@ -54,6 +54,9 @@ check-layers: $(VENV)/.stamp-dev
 
 check-budgets: $(VENV)/.stamp-dev
 	@echo "== budgets" && $(PY) tools/budgets.py
+
+check-weight: $(VENV)/.stamp-test
+	@echo "== weight of the base install" && $(PY) tools/weight.py
 
 check-spelling: $(VENV)/.stamp-dev
 	@echo "== spelling" && $(VENV)/bin/codespell
