@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench model format coverage clean \
+.PHONY: help demo test test-all check docs bench model format coverage clean \
         check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets
 
 help: ## Show this list
@@ -19,6 +19,14 @@ demo: $(VENV)/.stamp-local ## Train three things with a local model (MODEL=135m|
 
 test: $(VENV)/.stamp-test ## Run the tests (ARGS are handed to pytest)
 	@$(PY) -m pytest -q $(ARGS)
+
+test-all: ## Run the tests on each Python from 3.10 to 3.13 that is here (in .venv-3.x)
+	@for version in 3.10 3.11 3.12 3.13; do \
+	  found=; for python in python$$version ~/.pyenv/versions/$$version.*/bin/python; do \
+	    if "$$python" -c '' 2>/dev/null; then found=$$python; break; fi; done; \
+	  if [ -z "$$found" ]; then echo "== Python $$version: not here"; continue; fi; \
+	  echo "== Python $$version"; \
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || exit 1; done
 
 check: check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets ## All checks but the tests
 

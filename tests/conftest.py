@@ -32,8 +32,8 @@ def forbid_network(event: str, args: tuple[Any, ...]) -> None:
     host: Any
     if event == "socket.getaddrinfo":
         host = args[0].decode() if isinstance(args[0], bytes) else args[0]
-    elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
-        host = args[1][0]
+    elif event in {"socket.connect", "socket.sendto"}:
+        host = None if isinstance(args[1], (str, bytes)) else args[1][0]  # a path, or an address
     else:
         return
     if host not in LOOPBACK:

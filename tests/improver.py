@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,7 @@ def answer(request: Request) -> str:
 
 
 @contextmanager
-def model_at_hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+def model_at_hand(monkeypatch: pytest.MonkeyPatch) -> Generator[ModelServer]:
     """A server as default model, as if the reader had set a URL and a key."""
     with ModelServer(answer) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)

@@ -75,9 +75,17 @@ def test_tests_must_be_as_long_as_the_code_and_data_is_no_test(checkout: Path) -
 def test_the_command_says_that_all_is_well_or_fails(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(budgets, "overruns", lambda root: [] if root == ROOT else ["wrong root"])
+    found: list[str] = []
+    looked_at: list[Path] = []
+
+    def overruns(root: Path) -> list[str]:
+        looked_at.append(root)
+        return found
+
+    monkeypatch.setattr(budgets, "overruns", overruns)
     assert budgets.main() == 0
-    monkeypatch.setattr(budgets, "overruns", lambda root: ["a.py: too long"])
+    found.append("a.py: too long")
     assert budgets.main() == 1
 
+    assert looked_at == [ROOT, ROOT]
     assert capsys.readouterr().out == "All budgets hold.\na.py: too long\n"
