@@ -12,6 +12,8 @@ from opto.llm.base import Usage as Usage
 from opto.llm.base import abilities_of as abilities_of
 from opto.llm.base import completion_of as completion_of
 from opto.llm.base import text_completion as text_completion
+from opto.llm.choice import Selection as Selection
+from opto.llm.default import LLM as LLM
 from opto.llm.local import LocalModel as LocalModel
 from opto.llm.metered import Metered as Metered
 from opto.llm.openai_compatible import Limits as Limits

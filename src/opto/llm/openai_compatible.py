@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 import weakref
@@ -108,6 +109,10 @@ class OpenAICompatible:
     def create(self, **config: Any) -> Completion:
         """The call, under the name that OpenAI's and AutoGen's clients give it."""
         return self(**config)
+
+    def fresh(self) -> OpenAICompatible:
+        """An equal client with connections of its own; it has the key, unlike a pickle."""
+        return copy.deepcopy(self)
 
     def close(self) -> None:
         """Close the kept connections; a later call opens new ones."""

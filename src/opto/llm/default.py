@@ -1,0 +1,140 @@
+"""`LLM`: a model by name, by config list, or by what the environment offers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opto.errors import ModelError, UsageError
+from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of, completion_of
+from opto.llm.choice import (
+    Selection,
+    Surroundings,
+    backend_named,
+    choose,
+    model_named,
+    of_config_list,
+)
+
+
+class LLM:
+    """A language model, chosen at the first call; making one needs no key, file or network.
+
+    Args:
+        args: at most one: the model's name (``"gpt-4o"``, ``"local:0.5b"``,
+            ``"http://localhost:11434/v1#llama3"``), a config list, or any callable
+            ``llm(messages=[...])``. None means the rules of `opto.llm.choice`, which
+            ``opto doctor`` shows.
+        backend: "openai", "anthropic", "local", "litellm", "autogen" or "custom" (any case).
+        kwargs: ``model`` (as `args`), ``config_list``, ``filter_dict``; the others go to the back
+            end: ``base_url``, ``api_key``, ``timeout``, ``temperature``, ...
+    """
+
+    def __init__(self, *args: Any, backend: str | None = None, **kwargs: Any) -> None:
+        if len(args) > 1:
+            message = f"LLM takes one model, {len(args)} were given; others go by keyword"
+            raise UsageError(message)
+        asked: Any = args[0] if args else kwargs.pop("model", None)
+        configs: Any = kwargs.pop("config_list", None)
+        listed = isinstance(asked, (list, tuple))
+        self._asked: Any = None if listed else asked
+        self._config_list: Sequence[Mapping[str, Any]] | None = asked if listed else configs
+        self._filter_dict: Mapping[str, Any] | None = kwargs.pop("filter_dict", None)
+        kwargs.pop("reset_freq", None)  # of the original; our clients don't grow stale
+        self._backend = backend
+        if backend is not None:
+            backend_named(backend)
+        self._settings = kwargs
+        self._selection: Selection | None = None
+        self._lock = threading.Lock()
+
+    def choose(self) -> Selection:
+        """The model and why it was chosen: decided once, by environment and files, without network.
+
+        Raises:
+            NoModel: if there is none.
+        """
+        with self._lock:
+            if self._selection is None:
+                self._selection = self._chosen()
+            return self._selection
+
+    @property
+    def abilities(self) -> Abilities:
+        """Those of the chosen model; the default ones if there is none."""
+        try:
+            return abilities_of(self.choose().model)
+        except ModelError:
+            return Abilities()
+
+    @property
+    def model_name(self) -> str:
+        """The chosen model's name."""
+        model = self.choose().model
+        return str(getattr(model, "model_name", None) or type(model).__name__)
+
+    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
+        """Answer `messages`; raises `ModelError`, `NoModel` if there is no model to ask."""
+        return completion_of(self.choose().model(messages=messages, **options))
+
+    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
+        """As the call; a model without `acall` is called in a thread."""
+        model = self.choose().model
+        if hasattr(model, "acall"):
+            return completion_of(await model.acall(messages=messages, **options))
+        return completion_of(await asyncio.to_thread(model, messages=messages, **options))
+
+    def create(self, **config: Any) -> Completion:
+        """The call, under the name that OpenAI's and AutoGen's clients give it."""
+        return self(**config)
+
+    def _chosen(self) -> Selection:
+        around = Surroundings.here(self._settings, self._filter_dict)
+        if callable(self._asked):
+            return Selection(self._asked, "it was passed as an argument")
+        if self._backend is not None:
+            model = backend_named(self._backend)(self._asked or "", **self._backend_settings())
+            return Selection(model, f"backend={self._backend!r} was passed")
+        if self._asked is not None:
+            if not isinstance(self._asked, str):
+                kind = type(self._asked).__name__
+                message = f"a model is a name, a config list or a callable; given: {kind!r}"
+                raise UsageError(message)
+            return Selection(model_named(self._asked, self._settings), "it was named in the call")
+        if self._config_list is not None:
+            return of_config_list(self._config_list, around, "the first entry of config_list")
+        return choose(around)
+
+    def _backend_settings(self) -> dict[str, Any]:
+        lists = {"config_list": self._config_list, "filter_dict": self._filter_dict}
+        given = {name: value for name, value in lists.items() if value is not None}
+        return {**self._settings, **given}
+
+    def __getstate__(self) -> dict[str, Any]:
+        chosen = None if not callable(self._asked) else self._selection
+        hidden = {name: value for name, value in self._settings.items() if name != "api_key"}
+        return {
+            **{name: value for name, value in self.__dict__.items() if name != "_lock"},
+            "_selection": chosen,
+            "_settings": hidden,
+            "_config_list": _without_keys(self._config_list),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LLM:
+        return self
+
+    def __repr__(self) -> str:
+        chosen = self._selection
+        return f"LLM({chosen.model!r})" if chosen else "LLM(not chosen yet)"
+
+
+def _without_keys(configs: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
+    if configs is None:
+        return None
+    return [{k: v for k, v in config.items() if k != "api_key"} for config in configs]

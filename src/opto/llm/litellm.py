@@ -1,0 +1,70 @@
+"""A thin bridge to LiteLLM, for those who have its extra; it is imported at the first call."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from opto.errors import MissingExtra
+from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
+
+DEFAULT_MODEL = "gpt-4o"
+VARIABLES = ("TRACE_LITELLM_MODEL", "DEFAULT_LITELLM_MODEL")
+
+
+class LiteLLM:
+    """A model by LiteLLM's name of it ("gemini/gemini-2.0-flash").
+
+    Args:
+        model: the name; ``TRACE_LITELLM_MODEL`` or ``gpt-4o`` if None.
+        reset_freq: accepted because the original has it; there is nothing to renew.
+        cache: whether LiteLLM may use the cache that it was configured with.
+        options: sent with every call.
+    """
+
+    provider = "litellm"
+
+    def __init__(
+        self,
+        model: str | None = None,
+        reset_freq: int | None = None,
+        cache: bool = True,  # noqa: FBT001, FBT002 - the original's signature
+        **options: Any,
+    ) -> None:
+        named = (os.environ.get(variable) for variable in VARIABLES)
+        self.model_name = model or next((name for name in named if name), DEFAULT_MODEL)
+        self.reset_freq, self.cache, self.options = reset_freq, cache, options
+
+    @property
+    def abilities(self) -> Abilities:
+        """Unknown."""
+        return Abilities()
+
+    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
+        """Answer `messages`; errors are LiteLLM's own."""
+        return completion_of(_library().completion(**self._arguments(messages, options)))
+
+    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
+        """As the call."""
+        return completion_of(await _library().acompletion(**self._arguments(messages, options)))
+
+    def _arguments(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> dict[str, Any]:
+        chosen = {**self.options, **options}
+        sent = {name: value for name, value in chosen.items() if value is not None}
+        return {"model": self.model_name, "messages": list(messages), "caching": self.cache, **sent}
+
+    def __repr__(self) -> str:
+        return f"LiteLLM({self.model_name!r})"
+
+
+def _library() -> Any:
+    # Without it, importing LiteLLM fetches a price list from the network.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        return importlib.import_module("litellm")
+    except ImportError:
+        raise MissingExtra("litellm", "litellm", "the LiteLLM backend") from None

@@ -1,0 +1,1 @@
+"""The few import paths that programs written for the original have."""

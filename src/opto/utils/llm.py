@@ -1,0 +1,86 @@
+"""``opto.utils.llm``: the names that programs written for the original import from here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from opto.llm.autogen import AutoGenLLM as AutoGenLLM
+from opto.llm.base import Completion, completion_of
+from opto.llm.config_list import Config, config_list_of_keys
+from opto.llm.custom import custom_model
+from opto.llm.default import LLM as LLM
+from opto.llm.factory import AbstractModel as AbstractModel
+from opto.llm.litellm import LiteLLM as LiteLLM
+from opto.llm.openai_compatible import OpenAICompatible
+
+
+class CustomLLM(AbstractModel):
+    """An OpenAI-compatible server, by ``TRACE_CUSTOMLLM_MODEL``, ``_URL`` and ``_API_KEY``.
+
+    Args:
+        model: the model's name; that of the environment, or ``gpt-4o``, if None.
+        reset_freq: seconds after which the client is made anew.
+        settings: as for `opto.llm.OpenAICompatible`.
+    """
+
+    def __init__(
+        self, model: str | None = None, reset_freq: float | None = None, **settings: Any
+    ) -> None:
+        client = custom_model(model, **settings)
+        self.model_name = client.model
+        super().__init__(_Copies(client), reset_freq)
+
+    def create(self, **config: Any) -> Any:
+        """The call, under the name of OpenAI's client."""
+        return self.model(**config)
+
+
+class DummyLLM(AbstractModel):
+    """A function that returns text, as a model.
+
+    Args:
+        callable: called with what the model is called with.
+        reset_freq: without effect; the original has it.
+    """
+
+    def __init__(
+        self,
+        callable: Callable[..., Any],  # noqa: A002 - the original's name
+        reset_freq: float | None = None,
+    ) -> None:
+        self._function = callable
+        super().__init__(_Same(callable), reset_freq)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Completion:
+        """What the function returns, as ``.choices[0].message.content``."""
+        return completion_of(self._function(*args, **kwargs))
+
+
+def auto_construct_oai_config_list_from_env() -> list[Config]:
+    """A config list of ``OPENAI_API_KEY`` and ``ANTHROPIC_API_KEY``, with the default models.
+
+    It is returned and not, as in the original, written into the environment, which every program
+    that is started would inherit.
+    """
+    return config_list_of_keys(os.environ)
+
+
+class _Same:
+    """A factory of one thing; a class, since a lambda can't be pickled."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __call__(self) -> Any:
+        return self.thing
+
+
+class _Copies(_Same):
+    """A factory of clients equal to one."""
+
+    thing: OpenAICompatible
+
+    def __call__(self) -> OpenAICompatible:
+        return self.thing.fresh()
