@@ -196,7 +196,7 @@ class ModelError(OptoError):
         status: the HTTP status, if there was one.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a fact of the failed call, all keyword-only
+    def __init__(
         self,
         message: str,
         *,

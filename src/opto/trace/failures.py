@@ -1,0 +1,206 @@
+"""What is kept of an exception, and how it is shown.
+
+Kept are code objects and line numbers, never frames: those would hold every local variable of the
+failed call. Sources are read when somebody asks for the text.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import os
+import traceback
+from collections.abc import Mapping
+from functools import lru_cache
+from types import CodeType
+from typing import Any, Literal, NamedTuple
+
+from opto.errors import ExecutionError, InvalidArgument
+
+_HERE = os.path.dirname(__file__) + os.sep
+_TEXT_LIMIT = 100_000
+
+
+class Failure(NamedTuple):
+    """The facts of an exception.
+
+    Attributes:
+        kind: name of its class, without the module.
+        qualified: the same, module-qualified unless it is a builtin.
+        message: its text, bounded.
+        first: text of its first argument ("" if it has none).
+        steps: the calls between the operation and the place of the exception, outermost first.
+        sources: texts of files that exist in memory alone, by file name.
+    """
+
+    kind: str
+    qualified: str
+    message: str
+    first: str
+    steps: tuple[tuple[CodeType, int], ...]
+    sources: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """``(<type>) <message>``."""
+        return f"({self.qualified}) {self.message}"
+
+    @property
+    def summary(self) -> str:
+        """``(<type>) <first argument>.``, the last line of the annotated source."""
+        return f"({self.kind}) {self.first}." if self.first else f"({self.kind})."
+
+    def report(self) -> str:
+        """Return the traceback as Python prints it."""
+        shown = [
+            traceback.FrameSummary(
+                code.co_filename,
+                line,
+                code.co_name,
+                lookup_line=False,
+                line=_line(code.co_filename, line, self.sources),
+            )
+            for code, line in self.steps
+            if not code.co_filename.startswith(_HERE)
+        ]
+        lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
+        last = f"{self.qualified}: {self.message}" if self.message else self.qualified
+        return "".join([*lines, last])
+
+    def comment(self) -> str:
+        """Return the source of each call with the failing line marked, outermost first."""
+        blocks: list[tuple[list[str], int]] = []
+        for code, line in self.steps:
+            if code.co_filename.startswith(_HERE):
+                continue
+            source = _block(code, self.sources)
+            if source is None:
+                break
+            lines, first = source
+            blocks.append((lines, line - first))
+        marked: list[str] = []
+        for number, (lines, index) in enumerate(blocks):
+            innermost = number == len(blocks) - 1
+            mark = self.summary if innermost else "Error raised in function call. See below."
+            shown = list(lines)
+            if 0 <= index < len(shown):
+                shown[index] = f"{shown[index]} <--- {mark}"
+            marked.append("\n".join(shown))
+        return "\n\n".join([*marked, self.summary])
+
+
+def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -> Failure:
+    """Return the facts of `error`; for an `ExecutionError` those of what happened inside."""
+    steps = _steps(error)
+    sources = sources or {}
+    if isinstance(error, ExecutionError):
+        inner = error.exception_node._failure
+        if inner is not None:
+            merged = {**inner.sources, **sources}
+            return Failure(*inner[:4], steps + inner.steps, merged)  # type: ignore[arg-type]  # the first four
+    kind = type(error)
+    qualified = kind.__qualname__
+    if kind.__module__ not in {"builtins", None}:
+        qualified = f"{kind.__module__}.{qualified}"
+    first = _text(error.args[0]) if error.args else ""
+    return Failure(kind.__name__, qualified, _text(error), first, steps, sources)
+
+
+def _steps(error: BaseException) -> tuple[tuple[CodeType, int], ...]:
+    steps = []
+    entry = error.__traceback__
+    while entry is not None:
+        steps.append((entry.tb_frame.f_code, entry.tb_lineno))
+        entry = entry.tb_next
+    return tuple(steps)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)[:_TEXT_LIMIT]
+    except Exception as error:  # noqa: BLE001 - the text of a foreign object; its failure is the text
+        return f"<unprintable {type(value).__name__}: {type(error).__name__} in __str__>"
+
+
+def _line(filename: str, number: int, sources: Mapping[str, str]) -> str:
+    if filename in sources:
+        lines = sources[filename].splitlines()
+        return lines[number - 1].strip() if 0 < number <= len(lines) else ""
+    return linecache.getline(filename, number).strip()
+
+
+def _block(code: CodeType, sources: Mapping[str, str]) -> tuple[list[str], int] | None:
+    """Return the lines of the function and the number of the first, or None if there are none."""
+    text = sources.get(code.co_filename)
+    if text is not None:
+        return text.splitlines(), 1
+    lines = linecache.getlines(code.co_filename)
+    if not 0 < code.co_firstlineno <= len(lines):
+        return None
+    if code.co_name == "<module>":
+        return [line.rstrip("\n") for line in lines], 1
+    block = inspect.getblock(lines[code.co_firstlineno - 1 :])
+    return [line.rstrip("\n") for line in block], code.co_firstlineno
+
+
+class Failed:
+    """What a node knows of the exception that it stands for."""
+
+    __slots__ = ()
+
+    _data: Any
+    _extra: dict[str, Any] | None
+
+    @property
+    def _failure(self) -> Failure | None:
+        return (self._extra or {}).get("failure")
+
+    @property
+    def _cause(self) -> type[BaseException]:
+        """The type of the original exception."""
+        cause: type[BaseException] = (self._extra or {}).get("cause", Exception)
+        return cause
+
+    @property
+    def exception_text(self) -> str:
+        """``(<type>) <message>``."""
+        return str(self._data)
+
+    @property
+    def exception_report(self) -> str:
+        """The traceback of the exception, formatted."""
+        return self.exception_text if self._failure is None else self._failure.report()
+
+    def create_feedback(self, style: Literal["simple", "full"] = "simple") -> str:
+        """Return the failure as feedback.
+
+        Args:
+            style: "simple" for ``(<type>) <message>``, "full" for the source with the failing line
+                marked.
+        """
+        if style not in {"simple", "full"}:
+            message = f"style must be 'simple' or 'full', not {style!r}"
+            raise InvalidArgument(message)
+        full = style == "full" and self._failure is not None
+        return self._failure.comment() if full and self._failure else self.exception_text
+
+    def as_error(self) -> ExecutionError:
+        """Return the error to raise: an instance of the original exception's type too."""
+        return error_class(self._cause)(self)
+
+
+@lru_cache(maxsize=256)
+def error_class(cause: type[BaseException]) -> type[ExecutionError]:
+    """Return the class to raise for an exception of type `cause`: an `ExecutionError` and that.
+
+    It is plain `ExecutionError` where Python forbids the combination, and for the exceptions by
+    which iterators end.
+    """
+    if not issubclass(cause, Exception) or issubclass(cause, (StopIteration, StopAsyncIteration)):
+        return ExecutionError
+    try:
+        made = type("ExecutionError", (ExecutionError, cause), {})
+    except TypeError:
+        return ExecutionError
+    made.__module__ = ExecutionError.__module__
+    return made

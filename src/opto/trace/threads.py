@@ -1,0 +1,45 @@
+"""Reads in threads that a running bundle starts count as reads of that bundle.
+
+Python hands no context to a new thread, nor to a job of a thread pool. While a bundle runs, and only
+then, a thread started or a job submitted by it takes the context along. Elsewhere threads stay as
+Python makes them: each traces for itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from opto.trace.scope import READS
+
+
+def _carrying(function: Callable[..., Any]) -> Callable[..., Any]:
+    return functools.partial(copy_context().run, function)
+
+
+def install() -> None:
+    """Make threads and pools carry the context of a running bundle; done once, at import."""
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    if hasattr(start, "__opto__"):
+        return
+
+    @functools.wraps(start)
+    def start_thread(self: threading.Thread) -> None:
+        if READS.get() is not None:
+            self.run = _carrying(self.run)  # type: ignore[method-assign]  # this thread's own
+        start(self)
+
+    @functools.wraps(submit)
+    def submit_job(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        job = fn if READS.get() is None else _carrying(fn)
+        return submit(self, job, *args, **kwargs)
+
+    start_thread.__opto__ = True  # type: ignore[attr-defined]  # the mark looked for above
+    threading.Thread.start = start_thread  # type: ignore[method-assign]  # what this module is for
+    ThreadPoolExecutor.submit = submit_job  # type: ignore[method-assign]  # what this module is for
