@@ -74,6 +74,7 @@ class ModelServer:
     Attributes:
         requests: those that arrived, in order.
         connections: how many were opened.
+        in_flight: how many requests are being answered now.
         most_in_flight: how many requests were being answered at the same time, at most.
     """
 
@@ -91,7 +92,7 @@ class ModelServer:
             self._rule = script
         else:
             self._script = list(script)
-        self._in_flight = 0
+        self.in_flight = 0
         self._lock = threading.Lock()
         self.closing = threading.Event()
         self._server: _Server | None = None
@@ -103,6 +104,11 @@ class ModelServer:
             message = "the ModelServer isn't running; use it in a with statement"
             raise RuntimeError(message)
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return self._server.open_connections if self._server else 0
 
     def start(self) -> ModelServer:
         """Listen; for those who can't use ``with``."""
@@ -145,13 +151,13 @@ class ModelServer:
     def answering(self) -> Generator[None]:
         """Count a request as in flight."""
         with self._lock:
-            self._in_flight += 1
-            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             yield
         finally:
             with self._lock:
-                self._in_flight -= 1
+                self.in_flight -= 1
 
     def connected(self) -> None:
         """Count a connection."""
@@ -197,6 +203,10 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: clients that hang up are this server's daily bread."""
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
 
     def hang_up(self) -> None:
         """End the connections that clients keep open."""
