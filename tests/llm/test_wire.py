@@ -170,15 +170,9 @@ def test_length_is_returned_and_marked() -> None:
     assert completed(payload).choices[0].cut
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'{"choices":[{"message":{"content":"a\xff"}}]}',
-        b'{"choices":[{"message":{"content":"a\\u0000"}}]}',
-    ]
-    + [b'{"choices":[{"message":{"content":"a\\ud800"}}]}'],
-)
-def test_text_is_made_storable_and_marked(body: bytes) -> None:
+@pytest.mark.parametrize("last", [b"\xff", b"\\u0000", b"\\ud800"])
+def test_text_is_made_storable_and_marked(last: bytes) -> None:
+    body = b'{"choices":[{"message":{"content":"a' + last + b'"}}]}'
     message = completed(body).choices[0].message
     assert message.content == "a\ufffd"
     assert message.repaired
