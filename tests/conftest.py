@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
@@ -11,6 +10,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from opto import trace
 
 settings.register_profile("opto", deadline=None)  # a shared machine has no fair clock
 settings.load_profile("opto")
@@ -61,9 +62,4 @@ def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 @pytest.fixture(autouse=True)
 def fresh_names() -> None:
     """Nodes count from zero in each test."""
-    if importlib.util.find_spec("opto.trace") is not None:
-        from opto import trace  # noqa: PLC0415 - the layer may not be there yet
-
-        graph = getattr(trace, "GRAPH", None)
-        if graph is not None:
-            graph.clear()
+    trace.GRAPH.clear()

@@ -47,14 +47,18 @@ def sketch(folder: Path, modules: dict[str, str]) -> Path:
     return folder
 
 
-def module_imports(path: Path) -> set[str]:
-    """The modules that a file imports anywhere in it, the optional extras excepted."""
+def imports_at_load(path: Path) -> set[str]:
+    """The modules that loading a file imports; those inside functions, for extras, aren't."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+    pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
+    while pending:
+        for node in ast.iter_child_nodes(pending.pop()):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module or "")
+            elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                pending.append(node)
     return found
 
 
@@ -104,6 +108,6 @@ def test_the_layers_are_those_that_contributors_read() -> None:
     "path", sorted((SOURCE / "trace").rglob("*.py")), ids=lambda path: path.stem
 )
 def test_tracing_imports_the_standard_library_alone(path: Path) -> None:
-    tops = {name.partition(".")[0] for name in module_imports(path)}
+    tops = {name.partition(".")[0] for name in imports_at_load(path)}
 
     assert tops - {"opto"} <= sys.stdlib_module_names
