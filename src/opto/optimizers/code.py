@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 import unicodedata
 import warnings
@@ -11,6 +12,7 @@ from opto.errors import ProposalError
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
+_DEFINITION = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)", re.MULTILINE)
 _BIDI = {"\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"}
 
 
@@ -37,13 +39,21 @@ def defines(source: str, function: str) -> bool:
         return False
 
 
-def main_function(source: str) -> Function | None:
-    """Return the function that a code parameter is about: the last that its text defines."""
+def main_function(source: str, hint: str | None = None) -> Function | None:
+    """Return the function that a code parameter is about, if there is one.
+
+    Args:
+        source: the text of the parameter.
+        hint: the parameter's constraint, which shows the signature; without one the last function
+            of the text is meant.
+    """
+    named = _DEFINITION.search(hint or "")
     try:
         found = [item for item in tree_of(source).body if isinstance(item, Function)]
     except SyntaxError:
         return None
-    return found[-1] if found else None
+    fitting = [item for item in found if named is None or item.name == named.group(1)]
+    return (fitting or found or [None])[-1]
 
 
 def unfenced(text: str) -> str:
@@ -56,12 +66,13 @@ def unfenced(text: str) -> str:
     return textwrap.dedent(plain.replace("\r\n", "\n")).strip()
 
 
-def checked_code(text: str, current: str) -> str:
+def checked_code(text: str, current: str, hint: str | None = None) -> str:
     """Return proposed code ready for use.
 
     Args:
         text: the proposed code, perhaps fenced.
         current: the parameter's present code, whose function and signature must stay.
+        hint: the parameter's constraint, see `main_function`.
 
     Raises:
         ProposalError: it doesn't parse, or doesn't keep the function's name, kind and parameters.
@@ -77,7 +88,7 @@ def checked_code(text: str, current: str) -> str:
     except (SyntaxError, UnicodeEncodeError) as error:
         message = f"the code is not valid Python: {_described(error)}"
         raise ProposalError(message, reply=text) from error
-    known = main_function(current)
+    known = main_function(current, hint)
     if known is None:
         return source
     found = functions(tree, known.name)

@@ -64,6 +64,15 @@ class _Findings:
     end: int = 0
 
 
+@dataclass(frozen=True)
+class Extracted:
+    """What a reply gives, before the names are looked up."""
+
+    pairs: tuple[tuple[str, object], ...]
+    reasoning: str = ""
+    unchanged: bool = False
+
+
 def parse_reply(
     reply: object, wanted: Iterable[Wanted], *, keys: ReplyKeys | None = None
 ) -> Proposal:
@@ -77,14 +86,21 @@ def parse_reply(
     Raises:
         ProposalError: the reply doesn't hold a proposal that can be read with certainty.
     """
+    names = Names(wanted)
+    found = extract(reply, names, keys=keys)
+    values = names.resolve(found.pairs, reply=str(reply))
+    return Proposal(values, found.reasoning, unchanged=found.unchanged or not values)
+
+
+def extract(reply: object, names: Names, *, keys: ReplyKeys | None = None) -> Extracted:
+    """Find what a reply gives, names that aren't known included; raises `ProposalError`."""
     if not isinstance(reply, str):
         message = f"the reply is not text but {type(reply).__name__}"
         raise ProposalError(message)
-    names = Names(wanted)
     text = _without_thinking(reply)
     if _says_no_change(text):
-        return Proposal({}, unchanged=True)
-    reader = _JsonReader(names, keys or ReplyKeys(), reply)
+        return Extracted((), unchanged=True)
+    reader = _JsonReader(names, keys or ReplyKeys())
     tags = first_tag(text)
     findings = reader.read(text, stop=tags)
     if not findings.proposals and tags < len(text):
@@ -93,7 +109,7 @@ def parse_reply(
         findings.complaints.append("the reply has both JSON and <variable> tags; use one form")
     if not findings.proposals and not findings.complaints and not findings.unchanged:
         return _code_block(text, names, reply)
-    return _decided(findings, names, reply)
+    return _decided(findings, reply)
 
 
 def _without_thinking(reply: str) -> str:
@@ -117,8 +133,8 @@ def _says_no_change(text: str) -> bool:
 
 
 class _JsonReader:
-    def __init__(self, names: Names, keys: ReplyKeys, reply: str) -> None:
-        self.names, self.keys, self.reply = names, keys, reply
+    def __init__(self, names: Names, keys: ReplyKeys) -> None:
+        self.names, self.keys = names, keys
         self.suggestion = {folded(keys.suggestion), folded(f"{keys.suggestion}s")}
         self.reserved = {folded(key) for key in (keys.reasoning, keys.answer) if key}
 
@@ -206,28 +222,26 @@ def _pairs(items: Sequence[object]) -> list[tuple[str, object]] | None:
     return pairs
 
 
-def _decided(findings: _Findings, names: Names, reply: str) -> Proposal:
+def _decided(findings: _Findings, reply: str) -> Extracted:
     if findings.complaints:
         raise ProposalError("; ".join(dict.fromkeys(findings.complaints)), reply=reply)
-    reasoning = "\n".join(findings.reasoning)
-    given = [pair for proposal in findings.proposals for pair in proposal]
-    values = names.resolve(given, reply=reply)
-    return Proposal(values, reasoning, unchanged=not values)
+    pairs = tuple(pair for proposal in findings.proposals for pair in proposal)
+    return Extracted(pairs, "\n".join(findings.reasoning), findings.unchanged)
 
 
 # ---- tags and code blocks ------------------------------------------------------------------------
 
 
-def _tagged(text: str, names: Names, reader: _JsonReader, reply: str) -> Proposal:
+def _tagged(text: str, names: Names, reader: _JsonReader, reply: str) -> Extracted:
     tagged = read_tagged(text)
     if not tagged.variables and _says_no_change(tagged.rest):
-        return Proposal({}, tagged.reasoning, unchanged=True)
+        return Extracted((), tagged.reasoning, unchanged=True)
     findings = reader.read(tagged.rest, stop=len(tagged.rest))
     if tagged.variables:
         findings.proposals.insert(0, list[tuple[str, object]](tagged.variables))
     if findings.proposals or findings.complaints or findings.unchanged:
         findings.reasoning.insert(0, tagged.reasoning)
-        return _decided(findings, names, reply)
+        return _decided(findings, reply)
     return _code_block(tagged.rest, names, reply)
 
 
@@ -236,7 +250,7 @@ def fenced_blocks(text: str) -> list[str]:
     return [block.group(2) for block in _FENCE.finditer(text)]
 
 
-def _code_block(text: str, names: Names, reply: str) -> Proposal:
+def _code_block(text: str, names: Names, reply: str) -> Extracted:
     """Read code that stands in a fenced block, or alone."""
     wanted = [item for item in names.wanted if item.function is not None]
     if len(wanted) != 1:
@@ -247,7 +261,7 @@ def _code_block(text: str, names: Names, reply: str) -> Proposal:
     blocks = fenced_blocks(text) or [text]
     fitting = list(dict.fromkeys(block.strip() for block in blocks if defines(block, function)))
     if len(fitting) == 1:
-        return Proposal({item.name: fitting[0]}, text[: text.find("```")].strip())
+        return Extracted(((item.name, fitting[0]),), text[: max(text.find("```"), 0)].strip())
     if fitting:
         message = f"several different blocks define the function {function}; answer with one"
     else:

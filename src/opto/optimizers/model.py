@@ -1,0 +1,265 @@
+"""Optimizers that ask a language model: finding it, calling it, turning replies into updates."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar, cast
+
+from opto.errors import ExecutionError, InvalidArgument, ProposalError, WrongType
+from opto.llm.base import completion_of
+from opto.optimizers.code import checked_code, main_function
+from opto.optimizers.names import Names, Wanted
+from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
+from opto.optimizers.problem import NameBook
+from opto.optimizers.prompts import Prompts
+from opto.optimizers.values import converted
+from opto.registry import Registry
+
+Model: TypeAlias = Callable[..., Any]
+Score: TypeAlias = Callable[[UpdateDict], float]
+Verbose: TypeAlias = "bool | str"
+T = TypeVar("T")
+
+MODELS: Registry[Model] = Registry("model", group="opto.models")
+TEMPERATURE = 0.8  # of candidates, if the user set none
+_MOST_THREADS = 8
+_REFUSALS_SHOWN = 3
+
+_log = logging.getLogger(__name__)
+
+
+class ModelOptimizer(Optimizer, ABC):
+    """An optimizer that asks a language model.
+
+    Args:
+        parameters: what to change.
+        llm: the model, any callable of the call contract; None for the default one.
+        objective: what is wanted, in words; None for the optimizer's own.
+        max_tokens: how long an answer may be.
+        log: whether to keep prompts and replies in `log`.
+        config_list: entries of an ``OAI_CONFIG_LIST``; the first is the model if `llm` is None.
+        prompts: a folder with files that replace prompts of the same name.
+        options: more arguments for each call of the model (``{"temperature": 0.7}``).
+        settings: `propagator` and `ignore_extraction_error` of `Optimizer`.
+
+    Attributes:
+        log: a dict with system_prompt, user_prompt and response for each call; None if not wanted.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings, all but two keyword-only
+        self,
+        parameters: list[Parameter],
+        llm: Model | None = None,
+        *,
+        objective: str | None = None,
+        max_tokens: int = 4096,
+        log: bool = True,
+        config_list: Sequence[Mapping[str, Any]] | None = None,
+        prompts: str | Path | None = None,
+        options: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        unknown = sorted(settings.keys() - {"propagator", "ignore_extraction_error"})
+        if unknown:
+            message = f"{type(self).__name__} has no argument {', '.join(unknown)}"
+            raise InvalidArgument(message)
+        super().__init__(parameters, **settings)
+        self.llm: Model = default_model(config_list) if llm is None else _callable(llm)
+        self.prompts = Prompts(prompts)
+        self.objective = objective or self.default_objective
+        self.max_tokens = max_tokens
+        self.options: dict[str, Any] = dict(options or {})
+        self.log: list[dict[str, Any]] | None = [] if log else None
+        self.names = NameBook(self.parameters)
+
+    default_objective: Any = ""
+
+    # ---- calls -----------------------------------------------------------------------------------
+
+    def call_llm(
+        self,
+        system_prompt: str,
+        user_prompt: str,
+        verbose: Verbose = False,  # noqa: FBT002 - the original's signature
+        max_tokens: int | None = None,
+        **options: Any,
+    ) -> str:
+        """Ask the model and return the text of its answer.
+
+        An answer that was cut off is asked for once more with twice the room. Errors of the model
+        are raised as they are.
+
+        Args:
+            system_prompt: the first message.
+            user_prompt: the second message.
+            verbose: True to print prompts and answer, "output" for the answer alone.
+            max_tokens: how long the answer may be; None for the optimizer's own.
+            options: more arguments for the model.
+
+        Raises:
+            ProposalError: the answer was cut off twice.
+        """
+        messages = [
+            {"role": "system", "content": system_prompt},
+            {"role": "user", "content": user_prompt},
+        ]
+        if verbose and verbose != "output":
+            _show(f"Prompt\n{system_prompt}\n{user_prompt}")
+        room = max_tokens or self.max_tokens
+        given = {**self.options, **options}
+        answer = completion_of(self.llm(messages=messages, max_tokens=room, **given)).choices[0]
+        if answer.cut:
+            room *= 2
+            _log.info("the answer was cut off; asking once more with %d tokens", room)
+            answer = completion_of(self.llm(messages=messages, max_tokens=room, **given)).choices[0]
+        text = answer.message.content
+        if self.log is not None:
+            self.log.append(
+                {"system_prompt": system_prompt, "user_prompt": user_prompt, "response": text}
+            )
+        if verbose:
+            _show(f"LLM response:\n{text}")
+        if answer.cut:
+            message = f"the answer was cut off after {room} tokens; answer more briefly"
+            raise ProposalError(message, reply=text)
+        return text
+
+    def concurrently(self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Run independent calls at the same time; the results come in order."""
+        if len(calls) < 2:
+            return [call() for call in calls]
+        with ThreadPoolExecutor(min(len(calls), _MOST_THREADS)) as pool:
+            return list(pool.map(lambda run: run(), [_in_context(call) for call in calls]))
+
+    # ---- replies ---------------------------------------------------------------------------------
+
+    def wanted(self, parameters: Sequence[Parameter] | None = None) -> list[Wanted]:
+        """Describe parameters to the parser; None for all that are trainable."""
+        chosen = self.parameters if parameters is None else parameters
+        return [self._wanted(parameter) for parameter in chosen if parameter.trainable]
+
+    def _wanted(self, parameter: Parameter) -> Wanted:
+        return Wanted(self.names.name(parameter), (parameter.name,), function_of(parameter))
+
+    def converted(self, values: Mapping[str, object], *, reply: str = "") -> UpdateDict:
+        """Return values by parameter, each of its type; raises `ProposalError` if one isn't."""
+        found = Names(self.wanted()).resolve(values.items(), reply=reply)
+        by_name = {self.names.name(p): p for p in self.parameters if p.trainable}
+        update: UpdateDict = {}
+        for name, value in found.items():
+            try:
+                update[by_name[name]] = value_for(by_name[name], value)
+            except ProposalError as error:
+                message = f"{name}: {error.reason}"
+                raise ProposalError(message, reply=reply) from error
+        return update
+
+    def refusals(self) -> str:
+        """Return the part of a prompt that tells what was refused and why; empty if nothing was."""
+        reasons = dict.fromkeys(error.reason for error in self.refused[-_REFUSALS_SHOWN:])
+        return self.block("refused", refused="\n".join(f"- {reason}" for reason in reasons))
+
+    def block(self, name: str, **values: str) -> str:
+        """Return a part of a prompt, or nothing if there is nothing to say."""
+        return f"{self.prompts.render(name, **values)}\n\n" if any(values.values()) else ""
+
+    # ---- several candidates ----------------------------------------------------------------------
+
+    def sampling(self, count: int, seed: int | None = None) -> dict[str, Any]:
+        """Return arguments that make `count` candidates differ; nothing if there is but one."""
+        if count == 1:
+            return {}
+        known = seed is not None and hasattr(self.llm, "abilities")
+        return {"temperature": TEMPERATURE, **({"seed": seed} if known else {}), **self.options}
+
+    def best(self, makers: Sequence[Callable[[], UpdateDict]], select: Score | None) -> UpdateDict:
+        """Make candidates at the same time and return the best that can be used.
+
+        Args:
+            makers: each makes a candidate, or raises `ProposalError`.
+            select: scores an update, higher is better; None to take the first.
+
+        Raises:
+            ProposalError: that of the first candidate, if none can be used.
+        """
+        refusals: list[ProposalError] = []
+        scored: list[tuple[float, UpdateDict]] = []
+        for made in self.concurrently([_attempt(maker) for maker in makers]):
+            found = made if isinstance(made, ProposalError) else self._scored(made, select)
+            if isinstance(found, ProposalError):
+                refusals.append(found)
+            else:
+                scored.append(found)
+        if not scored:
+            raise refusals[0]
+        return max(scored, key=lambda pair: pair[0])[1]
+
+    def _scored(
+        self, update: UpdateDict, select: Score | None
+    ) -> tuple[float, UpdateDict] | ProposalError:
+        if select is None:
+            return 0.0, update
+        try:
+            return float(select(update)), update
+        except ExecutionError as error:
+            return ProposalError(f"the program failed with these values: {error.args[0]}")
+
+
+def default_model(config_list: Sequence[Mapping[str, Any]] | None = None) -> Model:
+    """Return the model to use if none was given."""
+    make = MODELS.get("default")
+    made = make(config_list=config_list) if config_list is not None else make()
+    return cast(Model, made)
+
+
+def _callable(llm: object) -> Model:
+    if callable(llm):
+        return cast(Model, llm)
+    create = getattr(llm, "create", None)  # clients in the style of OpenAI's and AutoGen's
+    if not callable(create):
+        message = f"llm must be callable as llm(messages=[...]), not {type(llm).__name__}"
+        raise WrongType(message)
+    return cast(Model, create)
+
+
+def function_of(parameter: Parameter) -> str | None:
+    """Return the name of the function that a code parameter defines, None for other parameters."""
+    if not parameter.is_code:
+        return None
+    function = main_function(str(parameter._data), parameter._constraint)
+    return function.name if function else None
+
+
+def value_for(parameter: Parameter, value: object) -> object:
+    """Return a proposed value in the parameter's type; raises `ProposalError`."""
+    if not parameter.is_code:
+        return converted(value, parameter._data)
+    if not isinstance(value, str):
+        message = f"expected code as text, got {type(value).__name__}"
+        raise ProposalError(message)
+    return checked_code(str(value), str(parameter._data), parameter._constraint)
+
+
+def _attempt(maker: Callable[[], UpdateDict]) -> Callable[[], UpdateDict | ProposalError]:
+    def attempt() -> UpdateDict | ProposalError:
+        try:
+            return maker()
+        except ProposalError as error:
+            return error
+
+    return attempt
+
+
+def _in_context(call: Callable[[], T]) -> Callable[[], T]:
+    context = copy_context()
+    return lambda: context.run(call)
+
+
+def _show(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

@@ -1,0 +1,186 @@
+"""What every optimizer does: collect feedback, check a proposal as a whole, set all or nothing."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from opto.errors import InvalidArgument, ProposalError, UsageError, WrongType
+from opto.trace.nodes import Node, ParameterNode
+from opto.trace.propagators import GraphPropagator, Propagator, TraceGraph
+from opto.trace.utils import sum_feedback
+
+Parameter = ParameterNode[Any]
+UpdateDict = dict[Parameter, Any]
+
+_log = logging.getLogger(__name__)
+
+
+class Optimizer(ABC):
+    """Changes parameters by the feedback they received. Subclasses write `_step`.
+
+    Args:
+        parameters: what to change; a list, as ``model.parameters()`` returns.
+        propagator: how feedback travels; None for the default.
+        ignore_extraction_error: whether a proposal that can't be used makes `step` return an empty
+            dict (it is logged and kept in `refused`) instead of raising `ProposalError`.
+
+    Attributes:
+        refused: why proposals were refused since the last one that was used.
+    """
+
+    def __init__(
+        self,
+        parameters: list[Parameter],
+        *,
+        propagator: Propagator | None = None,
+        ignore_extraction_error: bool = True,
+    ) -> None:
+        self.parameters = _checked(parameters)
+        if propagator is not None and not isinstance(propagator, Propagator):
+            message = f"propagator must be a Propagator, not {type(propagator).__name__}"
+            raise WrongType(message)
+        self._propagator = propagator or self.default_propagator()
+        self.ignore_extraction_error = ignore_extraction_error
+        self.refused: list[ProposalError] = []
+
+    # ---- feedback --------------------------------------------------------------------------------
+
+    def default_propagator(self) -> Propagator:
+        """Return the propagator to use if none is given."""
+        return GraphPropagator()
+
+    @property
+    def propagator(self) -> Propagator:
+        """How feedback travels."""
+        return self._propagator
+
+    @property
+    def trace_graph(self) -> TraceGraph:
+        """The part of the run that the feedback of all parameters concerns."""
+        graph: TraceGraph = sum_feedback(self.parameters)
+        return graph
+
+    def zero_feedback(self) -> None:
+        """Forget the feedback of all parameters."""
+        for parameter in self.parameters:
+            parameter.zero_feedback()
+
+    def backward(self, node: Node[Any], *args: Any, **kwargs: Any) -> Any:
+        """Carry feedback from a node to the parameters; see `Node.backward`."""
+        return node.backward(*args, **{"propagator": self.propagator, **kwargs})
+
+    # ---- steps -----------------------------------------------------------------------------------
+
+    def step(self, bypassing: bool = False, *args: Any, **kwargs: Any) -> UpdateDict:  # noqa: FBT001, FBT002 - the original's signature
+        """Propose new values and set them, all or none.
+
+        Args:
+            bypassing: propose without setting.
+            args: for `propose`, as are `kwargs`.
+
+        Returns:
+            The new value of each changed parameter; empty if nothing changed.
+
+        Raises:
+            ProposalError: the proposal can't be used, and `ignore_extraction_error` is False.
+        """
+        try:
+            update = self.project(self.propose(*args, **kwargs))
+        except ProposalError as error:
+            self._refuse(error)
+            if not self.ignore_extraction_error:
+                raise
+            return {}
+        self.refused.clear()
+        if not bypassing:
+            self.update(update)
+        return update
+
+    def propose(self, *args: Any, **kwargs: Any) -> UpdateDict:
+        """Return new values, checked but neither projected nor set; raises `ProposalError`."""
+        return self._step(*args, **kwargs)
+
+    @abstractmethod
+    def _step(self, *args: Any, **kwargs: Any) -> UpdateDict:
+        """Return new values for some of the parameters."""
+
+    def project(self, update_dict: UpdateDict) -> UpdateDict:
+        """Apply each parameter's projections to its new value, in place.
+
+        Raises:
+            ProposalError: if a projection fails; `update_dict` is as it was then.
+        """
+        projected: UpdateDict = {}
+        for parameter, value in update_dict.items():
+            new = value
+            for projection in parameter.projections if parameter.trainable else ():
+                try:
+                    new = projection(new)
+                except Exception as error:
+                    kind = type(projection).__name__
+                    message = f"{parameter.py_name}: {kind} can't take the value: {error}"
+                    raise ProposalError(message) from error
+            projected[parameter] = new
+        update_dict.update(projected)
+        return update_dict
+
+    def update(self, update_dict: Mapping[Parameter, Any]) -> None:
+        """Set the values of the trainable parameters; if one can't be set, none is."""
+        _set_all({p: value for p, value in update_dict.items() if p.trainable})
+
+    @contextmanager
+    def applied(self, update_dict: Mapping[Parameter, Any]) -> Iterator[None]:
+        """Set values for the duration of a ``with`` block, to try them out."""
+        before = {parameter: parameter._data for parameter in update_dict}
+        self.update(update_dict)
+        try:
+            yield
+        finally:
+            _set_all(before)
+
+    def _refuse(self, error: ProposalError) -> None:
+        self.refused.append(error)
+        _log.warning("proposal refused, no parameter was changed: %s", error.reason)
+
+    def _feedback(self) -> TraceGraph:
+        """Return the graph of the feedback; raises `UsageError` if there is none."""
+        graph = self.trace_graph
+        if not graph.notes:
+            message = (
+                "no parameter of the optimizer has feedback; call optimizer.backward(output, "
+                "feedback) with an output that depends on one of them before step()"
+            )
+            raise UsageError(message)
+        return graph
+
+
+def _checked(parameters: object) -> list[Parameter]:
+    hint = "pass a list of trainable nodes, as model.parameters() returns"
+    if not isinstance(parameters, list):
+        message = f"parameters must be a list, not {type(parameters).__name__}; {hint}"
+        raise WrongType(message)
+    found: dict[int, Parameter] = {}
+    for item in parameters:
+        if not isinstance(item, ParameterNode):
+            message = f"parameters must be ParameterNodes, not {type(item).__name__}; {hint}"
+            raise WrongType(message)
+        found[id(item)] = item
+    if not found:
+        message = f"there is nothing to optimize: the list of parameters is empty; {hint}"
+        raise InvalidArgument(message)
+    return list(found.values())
+
+
+def _set_all(values: Mapping[Parameter, Any]) -> None:
+    before = {parameter: parameter._data for parameter in values}
+    try:
+        for parameter, value in values.items():
+            parameter._set(value)
+    except BaseException:
+        for parameter, value in before.items():
+            parameter._data = value
+        raise

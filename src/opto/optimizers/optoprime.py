@@ -1,0 +1,340 @@
+"""OptoPrime: the run as a program, its feedback, and one question (arXiv 2406.16218)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+from opto.errors import ContextTooLong, InvalidArgument, ProposalError
+from opto.llm.base import abilities_of
+from opto.optimizers.buffers import FIFOBuffer
+from opto.optimizers.compact import compact_requests
+from opto.optimizers.folding import CHARACTERS_PER_TOKEN, LIMITS, fold, size_of
+from opto.optimizers.memory import Trial, as_json, trial_of
+from opto.optimizers.model import ModelOptimizer, Score, Verbose
+from opto.optimizers.names import Names
+from opto.optimizers.optimizer import Parameter, UpdateDict
+from opto.optimizers.parsing import Extracted, ReplyKeys, extract, parse_reply
+from opto.optimizers.problem import Entry, Problem, Step, read_problem
+from opto.optimizers.prompts import PromptText, render
+from opto.optimizers.rendering import SYMBOLS, ProblemInstance, instance_of
+from opto.optimizers.requests import Request, schema_format
+from opto.optimizers.schemas import closed, schema_of_object, schemas_of
+
+Form = Literal["json", "tagged", "compact"]
+
+_KEYS: Mapping[str, str | None] = MappingProxyType(
+    {"reasoning": "reasoning", "answer": "answer", "suggestion": "suggestion"}
+)
+_DEFAULT_CONTEXT = 60_000  # tokens of a problem for a model that doesn't say its context
+
+
+class OptoPrime(ModelOptimizer):
+    """Shows the model the whole run that led to the feedback, and asks for better values.
+
+    Args:
+        parameters: what to change.
+        llm: the model, any callable of the call contract; None for the default one.
+        propagator: how feedback travels.
+        objective: what is wanted, in words.
+        ignore_extraction_error: see `Optimizer`.
+        include_example: put a worked example into the prompt.
+        memory_size: how many past values and feedbacks to show.
+        max_tokens: how long an answer may be.
+        log: keep prompts, replies and problems in `log` and `summary_log`.
+        prompt_symbols: other titles for the sections: ``{"variables": "#Knobs"}``.
+        json_keys: other keys for the JSON form; ``{"answer": None}`` leaves the answer out.
+        use_json_object_format: let the model know by `response_format` that JSON is wanted.
+        highlight_variables: name the variables once more at the end of the prompt.
+        form: "json", "tagged" or "compact"; None for what suits the model.
+        candidates: how many proposals to ask for in a step.
+        select: scores an update; the best candidate wins (the first if None).
+        problem_tokens: how long the problem may be; None for what the model's context allows.
+        settings: `config_list`, `prompts` and `options` of `ModelOptimizer`.
+    """
+
+    default_prompt_symbols = SYMBOLS
+    default_json_keys = _KEYS
+    default_objective = PromptText("optoprime.objective")
+    representation_prompt = PromptText("optoprime.system")
+    output_format_prompt_original = PromptText("optoprime.json")
+    output_format_prompt_no_answer = PromptText("optoprime.json-no-answer")
+    output_format_prompt_tagged = PromptText("optoprime.tagged")
+    example_problem_template = PromptText("optoprime.problem")
+    user_prompt_template = PromptText("optoprime.user")
+    example_prompt = PromptText("optoprime.example")
+    final_prompt = "Your response:"
+    final_prompt_with_variables = PromptText("optoprime.question")
+
+    def __init__(  # noqa: PLR0913 - the original's signature
+        self,
+        parameters: list[Parameter],
+        llm: Callable[..., Any] | None = None,
+        *,
+        include_example: bool = False,
+        memory_size: int = 0,
+        prompt_symbols: Mapping[str, str] | None = None,
+        json_keys: Mapping[str, str | None] | None = None,
+        use_json_object_format: bool = True,
+        highlight_variables: bool = False,
+        form: Form | None = None,
+        candidates: int = 1,
+        select: Score | None = None,
+        problem_tokens: int | None = None,
+        log: bool = True,
+        **settings: Any,
+    ) -> None:
+        super().__init__(parameters, llm, log=log, **settings)
+        self.include_example = include_example
+        self.memory: FIFOBuffer[Trial] = FIFOBuffer(memory_size)
+        self.prompt_symbols = _known(prompt_symbols, self.default_prompt_symbols, "prompt_symbols")
+        self.json_keys = _known(json_keys, self.default_json_keys, "json_keys")
+        self.use_json_object_format = use_json_object_format
+        self.highlight_variables = highlight_variables
+        self.abilities = abilities_of(self.llm)
+        self.form: Form = form or ("compact" if self.abilities.size == "small" else "json")
+        if self.form == "compact" and settings.get("objective") is None:
+            self.objective = self.prompts.text("compact.objective")
+        if candidates < 1:
+            message = f"candidates must be at least 1, got {candidates}"
+            raise InvalidArgument(message)
+        self.candidate_count, self.select = candidates, select
+        self.problem_tokens = problem_tokens
+        self._steps = 0
+        self.summary_log: list[dict[str, Any]] | None = [] if log else None
+
+    # ---- the problem -----------------------------------------------------------------------------
+
+    def summarize(self) -> Problem:
+        """Return the run that got feedback as plain values."""
+        return read_problem(self._feedback(), self.parameters, self.names)
+
+    def problem_instance(
+        self, summary: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
+    ) -> ProblemInstance:
+        """Write out a problem; the sections named in `mask` stay empty."""
+        return instance_of(
+            summary,
+            objective=self.objective,
+            template=self.example_problem_template,
+            limit=limit,
+            mask=[self._section(name) for name in mask or ()],
+        )
+
+    def _section(self, title: str) -> str:
+        own = {symbol: key for key, symbol in self.prompt_symbols.items()}
+        return own.get(title, title)
+
+    @property
+    def room(self) -> int:
+        """How many characters a problem may have."""
+        tokens = self.problem_tokens
+        if tokens is None:
+            context = self.abilities.context_tokens
+            asked = min(self.max_tokens, (context or 0) // 2)
+            tokens = _DEFAULT_CONTEXT if context is None else max(context - asked - 1000, 500)
+        return tokens * CHARACTERS_PER_TOKEN
+
+    # ---- the prompt ------------------------------------------------------------------------------
+
+    @property
+    def output_format_prompt(self) -> str:
+        """How to answer, with the keys of this optimizer."""
+        if self.form == "tagged":
+            return self.output_format_prompt_tagged
+        keys = {name: key for name, key in self.json_keys.items() if key}
+        full = "answer" in keys
+        text = self.output_format_prompt_original if full else self.output_format_prompt_no_answer
+        return render(text, keys, name="optoprime.json")
+
+    @property
+    def example_response(self) -> str:
+        """The answer of the example, in the form that is asked for."""
+        reasoning = "a0 + b0 gave 8 and 12 is wanted. b0 is an input, so a0 must become 9."
+        if self.form == "tagged":
+            variable = "<variable>\n<name>a0</name>\n<value>\n9\n</value>\n</variable>"
+            return f"<reasoning>\n{reasoning}\n</reasoning>\n{variable}"
+        said = {"reasoning": reasoning, "answer": "", "suggestion": {"a0": 9}}
+        keys = self.json_keys.items()
+        return json.dumps({key: said[name] for name, key in keys if key}, indent=2)
+
+    def construct_prompt(
+        self, summary: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
+    ) -> tuple[str, str]:
+        """Return system and user prompt for a problem; the memory is read, not added to."""
+        system = f"{self.representation_prompt}\n\n{self.output_format_prompt}"
+        names = ", ".join(summary.variables)
+        user = render(
+            self.user_prompt_template,
+            {
+                "example": self._example() if self.include_example else "",
+                "problem": str(self.problem_instance(summary, mask, limit=limit)),
+                "refused": self.refusals(),
+                "memory": self.block("memory", memory=as_json(self.memory)),
+                "question": self.block(
+                    "optoprime.question", names=names if self.highlight_variables else ""
+                ),
+                "final": self.final_prompt,
+            },
+            name="optoprime.user",
+        )
+        return self.replace_symbols(system, self.prompt_symbols), user
+
+    def replace_symbols(self, text: str, symbols: Mapping[str, str]) -> str:
+        """Put own titles of sections in the place of the default ones."""
+        default = self.default_prompt_symbols
+        own = {default[key]: symbol for key, symbol in symbols.items()}
+        titles = "|".join(re.escape(title) for title in sorted(own, key=len, reverse=True))
+        return re.sub(rf"(?:{titles})(?!\w)", lambda found: own[found.group()], text)
+
+    def _example(self) -> str:
+        problem = str(self.problem_instance(EXAMPLE))
+        values = {"problem": problem, "reply": self.example_response}
+        return f"{render(self.example_prompt, values, name='optoprime.example')}\n\n"
+
+    # ---- a step ----------------------------------------------------------------------------------
+
+    def _step(
+        self,
+        verbose: Verbose = False,  # noqa: FBT002 - the original's signature
+        mask: Sequence[str] | None = None,
+        **_: Any,
+    ) -> UpdateDict:
+        problem = self.summarize()
+        self._steps += 1
+        try:
+            update = self._proposed(problem, self.room, verbose, mask)
+        except ContextTooLong:
+            smaller = min(self.room, size_of(problem, LIMITS[0])) // 2
+            update = self._proposed(problem, smaller, verbose, mask)
+        self.memory.add(trial_of(problem))
+        return update
+
+    def _proposed(
+        self, problem: Problem, room: int, verbose: Verbose, mask: Sequence[str] | None
+    ) -> UpdateDict:
+        folded, limit = fold(problem, room)
+        requests = self.requests(folded, mask, limit=limit)
+        if self.summary_log is not None:
+            instance = str(self.problem_instance(folded, mask, limit=limit))
+            self.summary_log.append({"problem_instance": instance, "summary": folded})
+        count, first = self.candidate_count, self._steps * self.candidate_count
+        makers = [
+            partial(self._candidate, requests, verbose, self.sampling(count, first + index))
+            for index in range(count)
+        ]
+        return self.best(makers, self.select)
+
+    def requests(
+        self, problem: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
+    ) -> list[Request]:
+        """Return what to ask the model about a problem."""
+        wanted = {item.name: item for item in self.wanted() if item.name in problem.variables}
+        if self.form == "compact":
+            return compact_requests(
+                problem,
+                wanted,
+                objective=self.objective,
+                past=self.refusals() + self.block("memory", memory=as_json(self.memory)),
+                prompts=self.prompts,
+                schema=self.abilities.json_schema,
+            )
+        system, user = self.construct_prompt(problem, mask, limit=limit)
+        return [Request(system, user, tuple(self.wanted()), self._format(problem))]
+
+    def _format(self, problem: Problem) -> dict[str, Any]:
+        if self.form == "tagged" or not self.use_json_object_format:
+            return {}
+        if not self.abilities.json_schema:
+            return {"response_format": {"type": "json_object"}}
+        values = schemas_of(problem.variables)
+        suggestion = schema_of_object(values, required=list(values) if len(values) == 1 else [])
+        texts = {
+            key: {"type": "string"}
+            for name, key in self.json_keys.items()
+            if key and name != "suggestion"
+        }
+        schema = schema_of_object({**texts, str(self.json_keys["suggestion"]): suggestion})
+        return {
+            "response_format": schema_format(schema, strict=len(values) == 1 and closed(schema))
+        }
+
+    def _candidate(
+        self, requests: Sequence[Request], verbose: Verbose, options: Mapping[str, Any]
+    ) -> UpdateDict:
+        asks = [partial(self._answer, request, verbose, options) for request in requests]
+        update: UpdateDict = {}
+        for part in self.concurrently(asks):
+            update.update(part)
+        return update
+
+    def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
+        given = {**options, **request.options}
+        reply = self.call_llm(request.system, request.user, verbose, self.max_tokens, **given)
+        proposal = parse_reply(reply, request.wanted, keys=self._keys)
+        return self.converted(proposal.values, reply=reply)
+
+    # ---- replies ---------------------------------------------------------------------------------
+
+    @property
+    def _keys(self) -> ReplyKeys:
+        keys = self.json_keys
+        return ReplyKeys(str(keys["reasoning"]), keys["answer"], str(keys["suggestion"]))
+
+    def extract_llm_suggestion(
+        self,
+        response: str,
+        return_only_suggestion: bool = True,  # noqa: FBT001, FBT002 - the original's signature
+    ) -> dict[str, Any]:
+        """Return the suggested values of a reply by the names that it uses, not converted.
+
+        Returns:
+            The suggestion, or ``{"reasoning": .., "variables": ..}``; nothing suggested if the
+            reply can't be read and `ignore_extraction_error` is set.
+        """
+        try:
+            found = extract(response, Names(self.wanted()), keys=self._keys)
+        except ProposalError as error:
+            if not self.ignore_extraction_error:
+                raise
+            self._refuse(error)
+            found = Extracted(())
+        values = dict(found.pairs)
+        if return_only_suggestion:
+            return values
+        return {"reasoning": found.reasoning, "variables": values}
+
+    def construct_update_dict(self, suggestion: Mapping[str, Any]) -> UpdateDict:
+        """Return suggested values by parameter, converted to their types, all or none."""
+        try:
+            return self.converted(suggestion)
+        except ProposalError as error:
+            if not self.ignore_extraction_error:
+                raise
+            self._refuse(error)
+            return {}
+
+
+EXAMPLE = Problem(
+    steps=(Step(1, "add0", "add", (("x", "a0"), ("y", "b0"))),),
+    documentation={"add": "[add] This is an add operator of x and y."},
+    variables={"a0": Entry(5, "a0 must not be negative", "int")},
+    inputs={"b0": Entry(3, None, "int")},
+    others={},
+    outputs={"add0": Entry(8, None, "int")},
+    feedbacks=(("add0", "The result should be 12."),),
+)
+
+
+def _known(
+    given: Mapping[str, Any] | None, default: Mapping[str, Any], argument: str
+) -> dict[str, Any]:
+    """Return the default with what was given; raises `InvalidArgument` for unknown keys."""
+    if unknown := sorted((given or {}).keys() - default.keys()):
+        message = f"{argument} has no {', '.join(unknown)}; it has {', '.join(default)}"
+        raise InvalidArgument(message)
+    return {**default, **(given or {})}

@@ -1,0 +1,57 @@
+"""JSON schemas of values, for models that honour them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from opto.optimizers.problem import Entries, Entry
+
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+def schema_of_object(
+    properties: Mapping[str, Any], *, required: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Return the schema of an object with these properties and no others; all are required."""
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties if required is None else required),
+        "additionalProperties": False,
+    }
+
+
+def schemas_of(entries: Entries) -> dict[str, dict[str, Any]]:
+    """Return the schema of a new value for each entry."""
+    return {name: _schema_of_entry(entry) for name, entry in entries.items()}
+
+
+def closed(schema: Mapping[str, Any]) -> bool:
+    """Whether every value in the schema has a type, as strict providers demand."""
+    return bool(schema) and all(
+        closed(part) for part in (*schema.get("properties", {}).values(), *_items(schema))
+    )
+
+
+def _items(schema: Mapping[str, Any]) -> list[Any]:
+    return [schema["items"]] if "items" in schema else []
+
+
+def _schema_of_entry(entry: Entry) -> dict[str, Any]:
+    return {"type": "string"} if entry.kind == "code" else schema_of(entry.data)
+
+
+def schema_of(value: object) -> dict[str, Any]:
+    """Return the schema of values of the type of this one; empty where JSON has no such type."""
+    if isinstance(value, enum.Enum):
+        return {"type": "string", "enum": [member.name for member in type(value)]}
+    if isinstance(value, (list, tuple)):
+        items = cast("Sequence[object]", value)
+        same = len({type(item) for item in items}) == 1
+        return {"type": "array", "items": schema_of(items[0]) if same else {}}
+    if isinstance(value, dict):
+        return {"type": "object"}
+    kind = next((name for known, name in _TYPES.items() if isinstance(value, known)), None)
+    return {"type": kind} if kind else {}

@@ -1,0 +1,199 @@
+"""TextGrad: feedback is carried back operation by operation, each time in words of the model.
+
+Yuksekgonul et al., "TextGrad: Automatic Differentiation via Text", arXiv 2406.07496. A call covers
+one operation with all of its inputs; calls that don't need one another run at the same time, and
+the same question is asked once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+from opto.errors import ProposalError
+from opto.optimizers.backprop import Gradients, Way, backward_waves
+from opto.optimizers.buffers import FIFOBuffer
+from opto.optimizers.model import ModelOptimizer, Verbose
+from opto.optimizers.names import Wanted
+from opto.optimizers.optimizer import Parameter, UpdateDict
+from opto.optimizers.parsing import parse_reply
+from opto.optimizers.problem import Entry, Problem, read_problem
+from opto.optimizers.prompts import PromptText
+from opto.optimizers.shortening import text_of
+
+Question: TypeAlias = "tuple[str, str]"
+_LONGEST_FEEDBACK = 4000  # characters; longer feedback from several places is summarised first
+
+
+class TextGrad(ModelOptimizer):
+    """Carries feedback back through the run by the model, then improves each parameter by it.
+
+    Args:
+        parameters: what to change.
+        llm: the model; None for the default one.
+        memory_size: how many earlier feedbacks on a parameter to show with the new one.
+        print_limit: how many characters of a value to show that isn't a parameter.
+        log: whether to keep prompts and replies in `log`.
+        settings: as of `ModelOptimizer`.
+
+    Attributes:
+        new_variable_tags: the marks between which the model writes a new value.
+    """
+
+    default_objective = PromptText("textgrad.objective")
+    new_variable_tags: tuple[str, str] = ("<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>")
+
+    def __init__(
+        self,
+        parameters: list[Parameter],
+        llm: Callable[..., Any] | None = None,
+        *,
+        memory_size: int = 0,
+        print_limit: int = 2000,
+        log: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(parameters, llm, log=log, **settings)
+        self.print_limit = print_limit
+        self.memory: dict[str, FIFOBuffer[str]] = {
+            self.names.name(parameter): FIFOBuffer(memory_size) for parameter in self.parameters
+        }
+
+    def summarize(self) -> Problem:
+        """Return the run that got feedback as plain values."""
+        return read_problem(self._feedback(), self.parameters, self.names)
+
+    def _step(self, verbose: Verbose = False, **_: Any) -> UpdateDict:  # noqa: FBT002 - the original's signature
+        problem = self.summarize()
+        gradients = self.gradients(problem, verbose)
+        found = {name: text for name in problem.variables if (text := gradients.text(name))}
+        asks = [partial(self._updated, problem, name, found[name], verbose) for name in found]
+        update: UpdateDict = {}
+        for part in self.concurrently(asks):
+            update.update(part)
+        for name, text in found.items():
+            self.memory[name].add(text)
+        return update
+
+    # ---- backward --------------------------------------------------------------------------------
+
+    def gradients(self, problem: Problem, verbose: Verbose = False) -> Gradients:  # noqa: FBT002
+        """Return the feedback on every value that depends on a variable."""
+        gradients = Gradients(problem.feedbacks)
+        values = _all_values(problem)
+        for wave in backward_waves(problem):
+            ways = [way for way in wave if gradients.text(way.step.output)]
+            self._summarise([way.step.output for way in ways], values, gradients, verbose)
+            questions = [self._question(way, problem, values, gradients) for way in ways]
+            for way, answer in zip(ways, self._answers(questions, verbose), strict=True):
+                for name, text in _shared(answer, way.inputs):
+                    gradients.add(name, text)
+        self._summarise(list(problem.variables), values, gradients, verbose)
+        return gradients
+
+    def _question(
+        self, way: Way, problem: Problem, values: dict[str, Entry], gradients: Gradients
+    ) -> Question:
+        """Return the prompts that ask for the feedback on the inputs of an operation."""
+        step = way.step
+        kind = "one" if len(way.inputs) == 1 else "several"
+        names = {"name": way.inputs[0]} if kind == "one" else {"names": ", ".join(way.inputs)}
+        user = self.prompts.render(
+            "textgrad.backward.user",
+            call=step.text,
+            documentation=problem.documentation.get(step.function, ""),
+            inputs="\n".join(self._value(name, values) for _, name in step.inputs),
+            output=self._value(step.output, values),
+            feedback=gradients.text(step.output),
+            question=self.prompts.render(f"textgrad.backward.{kind}", **names),
+        )
+        return self.prompts.text("textgrad.backward.system"), user
+
+    def _value(self, name: str, values: dict[str, Entry]) -> str:
+        entry = values.get(name)
+        return name if entry is None else f"{name} = {text_of(entry.data, self.print_limit)}"
+
+    def _summarise(
+        self,
+        names: Sequence[str],
+        values: dict[str, Entry],
+        gradients: Gradients,
+        verbose: Verbose,
+    ) -> None:
+        """Put a summary in the place of feedbacks from several places, where they are long."""
+        long = [
+            name
+            for name in dict.fromkeys(names)
+            if len(gradients.of(name)) > 1 and len(gradients.text(name)) > _LONGEST_FEEDBACK
+        ]
+        system = self.prompts.text("textgrad.aggregate.system")
+        questions = [
+            (
+                system,
+                self.prompts.render(
+                    "textgrad.aggregate.user",
+                    value=self._value(name, values),
+                    feedback=gradients.text(name),
+                ),
+            )
+            for name in long
+        ]
+        for name, answer in zip(long, self._answers(questions, verbose), strict=True):
+            gradients.replace(name, answer)
+
+    def _answers(self, questions: Sequence[Question], verbose: Verbose) -> list[str]:
+        """Ask all questions at the same time, the same one once."""
+        once = list(dict.fromkeys(questions))
+        calls = [partial(self.call_llm, system, user, verbose) for system, user in once]
+        answers = dict(zip(once, self.concurrently(calls), strict=True))
+        return [answers[question] for question in questions]
+
+    # ---- update ----------------------------------------------------------------------------------
+
+    def _updated(self, problem: Problem, name: str, feedback: str, verbose: Verbose) -> UpdateDict:
+        entry = problem.variables[name]
+        opening, closing = self.new_variable_tags
+        marks = {"open": opening, "close": closing}
+        user = self.prompts.render(
+            "textgrad.update.user",
+            objective=self.objective,
+            name=name,
+            kind=entry.kind,
+            constraint=self.block("textgrad.constraint", constraint=entry.constraint or ""),
+            value=text_of(entry.data),
+            feedback=feedback,
+            past=self.block("textgrad.past", past="\n".join(self.memory[name])),
+            refused=self.refusals(),
+            **marks,
+        )
+        system = self.prompts.render("textgrad.update.system", **marks)
+        reply = self.call_llm(system, user, verbose)
+        return self.converted({name: self._new_value(reply, name)}, reply=reply)
+
+    def _new_value(self, reply: str, name: str) -> object:
+        """Return what stands between the marks; code may stand in a fenced block instead."""
+        opening, closing = self.new_variable_tags
+        start, end = reply.find(opening), reply.rfind(closing)
+        if 0 <= start < end:
+            return reply[start + len(opening) : end].strip()
+        wanted = [item for item in self.wanted() if item.name == name]
+        if start < 0 and end < 0 and wanted[0].function is not None:
+            return parse_reply(reply, wanted).values[name]
+        message = f"the reply has no new value of {name} between {opening} and {closing}"
+        raise ProposalError(message, reply=reply)
+
+
+def _all_values(problem: Problem) -> dict[str, Entry]:
+    return {**problem.variables, **problem.inputs, **problem.others, **problem.outputs}
+
+
+def _shared(answer: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Give each input what was said of it; all of it to all, if it wasn't said by name."""
+    if len(names) > 1:
+        try:
+            said = parse_reply(answer, [Wanted(name) for name in names]).values
+        except ProposalError:
+            return [(name, answer) for name in names]
+        return [(name, str(text)) for name, text in said.items()]
+    return [(name, answer) for name in names]
