@@ -53,7 +53,8 @@ def main_function(source: str, hint: str | None = None) -> Function | None:
     except SyntaxError:
         return None
     fitting = [item for item in found if named is None or item.name == named.group(1)]
-    return (fitting or found or [None])[-1]
+    candidates = fitting or found
+    return candidates[-1] if candidates else None
 
 
 def unfenced(text: str) -> str:

@@ -135,7 +135,8 @@ class ModelOptimizer(Optimizer, ABC):
         if len(calls) < 2:
             return [call() for call in calls]
         with ThreadPoolExecutor(min(len(calls), _MOST_THREADS)) as pool:
-            return list(pool.map(lambda run: run(), [_in_context(call) for call in calls]))
+            running = [pool.submit(copy_context().run, call) for call in calls]
+            return [task.result() for task in running]
 
     # ---- replies ---------------------------------------------------------------------------------
 
@@ -254,11 +255,6 @@ def _attempt(maker: Callable[[], UpdateDict]) -> Callable[[], UpdateDict | Propo
             return error
 
     return attempt
-
-
-def _in_context(call: Callable[[], T]) -> Callable[[], T]:
-    context = copy_context()
-    return lambda: context.run(call)
 
 
 def _show(text: str) -> None:

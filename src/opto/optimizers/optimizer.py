@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from opto.errors import InvalidArgument, ProposalError, UsageError, WrongType
 from opto.trace.nodes import Node, ParameterNode
@@ -40,10 +40,7 @@ class Optimizer(ABC):
         ignore_extraction_error: bool = True,
     ) -> None:
         self.parameters = _checked(parameters)
-        if propagator is not None and not isinstance(propagator, Propagator):
-            message = f"propagator must be a Propagator, not {type(propagator).__name__}"
-            raise WrongType(message)
-        self._propagator = propagator or self.default_propagator()
+        self._propagator = _checked_propagator(propagator) or self.default_propagator()
         self.ignore_extraction_error = ignore_extraction_error
         self.refused: list[ProposalError] = []
 
@@ -133,7 +130,7 @@ class Optimizer(ABC):
         _set_all({p: value for p, value in update_dict.items() if p.trainable})
 
     @contextmanager
-    def applied(self, update_dict: Mapping[Parameter, Any]) -> Iterator[None]:
+    def applied(self, update_dict: Mapping[Parameter, Any]) -> Generator[None]:
         """Set values for the duration of a ``with`` block, to try them out."""
         before = {parameter: parameter._data for parameter in update_dict}
         self.update(update_dict)
@@ -164,8 +161,8 @@ def _checked(parameters: object) -> list[Parameter]:
         message = f"parameters must be a list, not {type(parameters).__name__}; {hint}"
         raise WrongType(message)
     found: dict[int, Parameter] = {}
-    for item in parameters:
-        if not isinstance(item, ParameterNode):
+    for item in cast("list[object]", parameters):
+        if not _is_parameter(item):
             message = f"parameters must be ParameterNodes, not {type(item).__name__}; {hint}"
             raise WrongType(message)
         found[id(item)] = item
@@ -173,6 +170,17 @@ def _checked(parameters: object) -> list[Parameter]:
         message = f"there is nothing to optimize: the list of parameters is empty; {hint}"
         raise InvalidArgument(message)
     return list(found.values())
+
+
+def _is_parameter(item: object) -> TypeGuard[Parameter]:
+    return isinstance(item, ParameterNode)
+
+
+def _checked_propagator(propagator: object) -> Propagator | None:
+    if propagator is None or isinstance(propagator, Propagator):
+        return propagator
+    message = f"propagator must be a Propagator, not {type(propagator).__name__}"
+    raise WrongType(message)
 
 
 def _set_all(values: Mapping[Parameter, Any]) -> None:

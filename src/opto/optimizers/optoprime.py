@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from opto.errors import ContextTooLong, InvalidArgument, ProposalError
-from opto.llm.base import abilities_of
+from opto.llm.base import Abilities, abilities_of
 from opto.optimizers.buffers import FIFOBuffer
 from opto.optimizers.compact import compact_requests
 from opto.optimizers.folding import CHARACTERS_PER_TOKEN, LIMITS, fold, size_of
@@ -95,10 +95,7 @@ class OptoPrime(ModelOptimizer):
         self.json_keys = _known(json_keys, self.default_json_keys, "json_keys")
         self.use_json_object_format = use_json_object_format
         self.highlight_variables = highlight_variables
-        self.abilities = abilities_of(self.llm)
-        self.form: Form = form or ("compact" if self.abilities.size == "small" else "json")
-        if self.form == "compact" and settings.get("objective") is None:
-            self.objective = self.prompts.text("compact.objective")
+        self._form, self._own_objective = form, settings.get("objective")
         if candidates < 1:
             message = f"candidates must be at least 1, got {candidates}"
             raise InvalidArgument(message)
@@ -106,6 +103,16 @@ class OptoPrime(ModelOptimizer):
         self.problem_tokens = problem_tokens
         self._steps = 0
         self.summary_log: list[dict[str, Any]] | None = [] if log else None
+
+    @property
+    def abilities(self) -> Abilities:
+        """What the model can do; asked when needed, as it may decide which model is used."""
+        return abilities_of(self.llm)
+
+    @property
+    def form(self) -> Form:
+        """The form in which answers are asked for."""
+        return self._form or ("compact" if self.abilities.size == "small" else "json")
 
     # ---- the problem -----------------------------------------------------------------------------
 
@@ -238,7 +245,7 @@ class OptoPrime(ModelOptimizer):
             return compact_requests(
                 problem,
                 wanted,
-                objective=self.objective,
+                objective=self._own_objective or self.prompts.text("compact.objective"),
                 past=self.refusals() + self.block("memory", memory=as_json(self.memory)),
                 prompts=self.prompts,
                 schema=self.abilities.json_schema,

@@ -66,7 +66,7 @@ def placeholders(text: str) -> set[str]:
 
 @lru_cache(maxsize=64)
 def _shipped(name: str) -> str:
-    file = files(__package__) / f"{name}.md"
+    file = files(__name__) / f"{name}.md"
     if not file.is_file():
         message = f"there is no prompt {name!r}"
         raise InvalidArgument(message)
