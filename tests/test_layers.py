@@ -48,7 +48,7 @@ def sketch(folder: Path, modules: dict[str, str]) -> Path:
 
 
 def imports_at_load(path: Path) -> set[str]:
-    """The modules that loading a file imports; those inside functions, for extras, aren't."""
+    """The modules that loading a file imports; those in functions, for extras, aren't."""
     found: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
     while pending:
@@ -57,9 +57,16 @@ def imports_at_load(path: Path) -> set[str]:
                 found.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 found.add(node.module or "")
-            elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not for_checkers(
+                node
+            ):
                 pending.append(node)
     return found
+
+
+def for_checkers(node: ast.AST) -> bool:
+    """Whether a statement is `if TYPE_CHECKING:`, which never runs."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def test_an_import_downwards_is_allowed(tmp_path: Path) -> None:
