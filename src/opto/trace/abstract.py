@@ -51,6 +51,7 @@ class AbstractNode(Generic[T_co]):
     _number: int
     _extra: dict[str, Any] | None
     _children: Children | ref[Any] | None
+    _own_state: tuple[str, ...] = ()
 
     def __init__(self, value: Any, *, name: str | None = None) -> None:
         if isinstance(value, AbstractNode):
@@ -62,7 +63,7 @@ class AbstractNode(Generic[T_co]):
         self._counter = SCOPE.get().counter(base)
         self._number = self._counter.take()
         self._extra = None
-        self._children = Children()
+        self._children = None
 
     # ---- value ----
 
@@ -71,13 +72,13 @@ class AbstractNode(Generic[T_co]):
         """The value; a bundled function that reads it must have the node among its inputs."""
         reads = READS.get()
         if reads is not None and SCOPE.get().recording:
-            reads.values.append(self)
+            reads.append((self, True))
         return cast("T_co", self._data)
 
     def _note_test(self) -> None:
         reads = READS.get()
         if reads is not None and SCOPE.get().recording:
-            reads.tests.append(self)
+            reads.append((self, False))
 
     @property
     def type(self) -> type[Any]:
@@ -116,7 +117,7 @@ class AbstractNode(Generic[T_co]):
     @property
     def children(self) -> list[Any]:
         """The living nodes that were made from this and didn't propagate feedback yet."""
-        return living(self)
+        return [child for child in living(self) if not child._flags & CONSUMED]
 
     @property
     def is_root(self) -> bool:
@@ -126,7 +127,7 @@ class AbstractNode(Generic[T_co]):
     @property
     def is_leaf(self) -> bool:
         """Whether nothing was made from this."""
-        return not living(self)
+        return not self.children
 
     @property
     def level(self) -> int:
@@ -159,7 +160,7 @@ class AbstractNode(Generic[T_co]):
         twin._counter = SCOPE.get().names.copy_counter(f"{self.py_name}_copy")
         twin._number = twin._counter.take()
         twin._data = data
-        twin._children = Children()
+        twin._children = None
         kept = {k: v for k, v in (self._extra or {}).items() if k not in _NOT_COPIED}
         twin._extra = kept or None
         return twin
@@ -180,5 +181,6 @@ _NOT_COPIED = frozenset({"feedback", "output", "hidden", "frames", "exception"})
 def sources_of(node: AbstractNode[Any]) -> tuple[AbstractNode[Any], ...]:
     """Return the inputs of `node` and the parameters that its function used unseen."""
     if node._flags & HIDDEN:
-        return node._inputs + (node._extra or {})["hidden"]
+        hidden: tuple[AbstractNode[Any], ...] = (node._extra or {})["hidden"]
+        return node._inputs + hidden
     return node._inputs

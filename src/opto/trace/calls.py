@@ -4,149 +4,192 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from opto.errors import TraceMissingInputsError
 from opto.trace.abstract import LEARNS
-from opto.trace.core import MessageNode, Node, failed, record, record_output
+from opto.trace.core import MessageNode, Node, failed
+from opto.trace.mutation import WATCHED, Snapshots, as_received, snapshots
 from opto.trace.ops import Op
-from opto.trace.scope import READS, SCOPE, Reads
+from opto.trace.recording import record, record_output
+from opto.trace.scope import READS
+
+Reads = list[tuple[Any, bool]]
 
 
-class Call(NamedTuple):
-    """A call that is about to run.
+class Bundle(Protocol):
+    """What a call needs to know of the function that is called."""
 
-    Attributes:
-        op: the operation, with the names of the inputs.
-        inputs: the nodes.
-        function: what to run.
-        args: what it receives by position.
-        kwargs: what it receives by name.
-        sources: texts of code that no file holds.
-        catch: whether its exceptions become exception nodes.
-        open: whether it may read nodes that aren't among its inputs.
-    """
+    catch_execution_error: bool
 
-    op: Op
-    inputs: tuple[Any, ...]
-    function: Callable[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    sources: Mapping[str, str] | None
-    catch: bool
-    open: bool
+    def may_read_anything(self) -> bool:
+        """Whether it may read nodes that aren't among its inputs."""
 
 
-def run(call: Call) -> MessageNode[Any]:
+# All runners take the same: the bundled function; the operation, with the names of the inputs; the
+# inputs; what to run; what it receives by position and by name; texts of code that no file holds.
+
+
+def run(
+    owner: Bundle,
+    op: Op,
+    inputs: tuple[Any, ...],
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    sources: Mapping[str, str] | None,
+) -> MessageNode[Any]:
     """Run a plain function and record its result."""
-    reads = Reads() if SCOPE.get().recording else None
+    before: Snapshots = ()
+    for value in args:
+        if value.__class__ in WATCHED:
+            before = snapshots(args)
+            break
+    reads: Reads = []
     token = READS.set(reads)
     try:
-        output = call.function(*call.args, **call.kwargs)
+        output = function(*args, **kwargs) if kwargs else function(*args)
     except Exception as error:
-        if not call.catch or isinstance(error, TraceMissingInputsError):
+        if _passes(owner, error):
             raise
-        raise failed(call.op, call.inputs, error, sources=call.sources) from error
+        raise failed(op, inputs, error, sources=sources) from error
     finally:
         READS.reset(token)
-    if reads is not None and (reads.values or reads.tests):
-        return _record_with_reads(call, output, reads)
-    return record_output(call.op, call.inputs, output)
+    if before:
+        inputs = as_received(MessageNode, inputs, args, before)
+    if reads or isinstance(output, Node):
+        return _recorded(owner, op, inputs, output, reads)
+    return record(MessageNode, op, inputs, output)
 
 
-async def run_async(call: Call) -> MessageNode[Any]:
+async def run_async(
+    owner: Bundle,
+    op: Op,
+    inputs: tuple[Any, ...],
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    sources: Mapping[str, str] | None,
+) -> MessageNode[Any]:
     """Run a coroutine function and record its result; reads before and after waits are its own."""
-    reads = Reads() if SCOPE.get().recording else None
+    before = snapshots(args)
+    reads: Reads = []
     token = READS.set(reads)
     try:
-        output = await call.function(*call.args, **call.kwargs)
+        output = await function(*args, **kwargs)
     except Exception as error:
-        if not call.catch or isinstance(error, TraceMissingInputsError):
+        if _passes(owner, error):
             raise
-        raise failed(call.op, call.inputs, error, sources=call.sources) from error
+        raise failed(op, inputs, error, sources=sources) from error
     finally:
         READS.reset(token)
-    return _record_with_reads(call, output, reads or Reads())
+    if before:
+        inputs = as_received(MessageNode, inputs, args, before)
+    return _recorded(owner, op, inputs, output, reads)
 
 
-def run_generator(call: Call) -> MessageNode[Any]:
+def run_generator(
+    owner: Bundle,
+    op: Op,
+    inputs: tuple[Any, ...],
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    sources: Mapping[str, str] | None,
+) -> MessageNode[Any]:
     """Record a generator; its body runs as it is iterated, traced as the function is."""
-    return record(MessageNode, call.op, call.inputs, _drive(call))
+
+    def drive() -> Iterator[Any]:
+        steps = function(*args, **kwargs)
+        while True:
+            reads: Reads = []
+            token = READS.set(reads)
+            try:
+                item = next(steps)
+            except StopIteration:
+                return
+            except Exception as error:
+                if _passes(owner, error):
+                    raise
+                raise failed(op, inputs, error, sources=sources) from error
+            finally:
+                READS.reset(token)
+            _unseen(owner, op, inputs, reads)
+            yield item._data if isinstance(item, Node) else item
+
+    return record(MessageNode, op, inputs, drive())
 
 
-def _drive(call: Call) -> Iterator[Any]:
-    steps = call.function(*call.args, **call.kwargs)
+async def run_async_generator(
+    owner: Bundle,
+    op: Op,
+    inputs: tuple[Any, ...],
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    sources: Mapping[str, str] | None,
+) -> AsyncIterator[Any]:
+    """Yield a node for each item, made from the inputs."""
+    steps = function(*args, **kwargs)
     while True:
-        reads = Reads() if SCOPE.get().recording else None
-        token = READS.set(reads)
-        try:
-            item = next(steps)
-        except StopIteration as end:
-            return end.value
-        except Exception as error:
-            if not call.catch:
-                raise
-            raise failed(call.op, call.inputs, error, sources=call.sources) from error
-        finally:
-            READS.reset(token)
-        _unseen(call, reads or Reads())
-        yield item._data if isinstance(item, Node) else item
-
-
-def run_async_generator(call: Call) -> AsyncIterator[Any]:
-    """Return an async iterator over nodes, one for each item, made from the inputs."""
-    return _drive_async(call)
-
-
-async def _drive_async(call: Call) -> AsyncIterator[Any]:
-    steps = call.function(*call.args, **call.kwargs)
-    while True:
-        reads = Reads() if SCOPE.get().recording else None
+        reads: Reads = []
         token = READS.set(reads)
         try:
             item = await steps.__anext__()
         except StopAsyncIteration:
             return
         except Exception as error:
-            if not call.catch:
+            if _passes(owner, error):
                 raise
-            raise failed(call.op, call.inputs, error, sources=call.sources) from error
+            raise failed(op, inputs, error, sources=sources) from error
         finally:
             READS.reset(token)
-        yield _record_with_reads(call, item, reads or Reads())
+        yield _recorded(owner, op, inputs, item, reads)
 
 
-def _record_with_reads(call: Call, output: Any, reads: Reads) -> MessageNode[Any]:
-    unseen = _unseen(call, reads)
-    made = record_output(call.op, call.inputs, output, unseen)
+def _passes(owner: Bundle, error: Exception) -> bool:
+    """Whether an exception of the function goes through as it is."""
+    return not owner.catch_execution_error or isinstance(error, TraceMissingInputsError)
+
+
+def _recorded(
+    owner: Bundle, op: Op, inputs: tuple[Any, ...], output: Any, reads: Reads
+) -> MessageNode[Any]:
+    unseen = _unseen(owner, op, inputs, reads)
+    made = record_output(MessageNode, op, inputs, output, unseen)
     if unseen:
         made._extra = {**(made._extra or {}), "external": tuple(unseen)}
     return made
 
 
-def _unseen(call: Call, reads: Reads) -> list[Node[Any]]:
+def _unseen(owner: Bundle, op: Op, inputs: tuple[Any, ...], reads: Reads) -> list[Any]:
     """Return the nodes that were used and aren't inputs.
 
     Raises:
         TraceMissingInputsError: if the value of one was read and that isn't allowed.
     """
-    known = {id(node) for node in call.inputs}
-    values = {id(node): node for node in reads.values if id(node) not in known}
+    if not reads:
+        return []
+    known = {id(node) for node in inputs}
     # A result made inside from plain values alone can't carry feedback anywhere.
-    missing = [node for node in values.values() if not node._inputs or node._flags & LEARNS]
-    if missing and not call.open:
-        listed = [(node.name, node._data) for node in missing]
+    unseen = {
+        id(node): node
+        for node, _ in reads
+        if id(node) not in known and (not node._inputs or node._flags & LEARNS)
+    }
+    missing = {id(node) for node, taken in reads if taken and id(node) in unseen}
+    if missing and not owner.may_read_anything():
+        listed = [(node.name, node._data) for key, node in unseen.items() if key in missing]
         message = (
-            f"Not all nodes used in the operator {call.op.fun_name} are specified as inputs of the "
+            f"Not all nodes used in the operator {op.fun_name} are specified as inputs of the "
             f"returned node. Missing {listed}. Pass them as arguments, or allow them with "
             "allow_external_dependencies=True"
         )
         raise TraceMissingInputsError(message)
-    tests = {id(node): node for node in reads.tests if id(node) not in known}
-    return [*missing, *(node for key, node in tests.items() if key not in values)]
+    return list(unseen.values())
 
 
-def runner_of(fun: Callable[..., Any]) -> Callable[[Call], Any]:
+def runner_of(fun: Callable[..., Any]) -> Callable[..., Any]:
     """Return what runs calls of `fun`, by the kind of function that it is."""
     if inspect.iscoroutinefunction(fun):
         return run_async
@@ -155,4 +198,3 @@ def runner_of(fun: Callable[..., Any]) -> Callable[[Call], Any]:
     if inspect.isgeneratorfunction(fun):
         return run_generator
     return run
-

@@ -1,9 +1,9 @@
 """Running the code of a trainable function.
 
-As long as the parameter holds the author's own text, the author's function runs as it is, with its
-closure, its module's globals as they are now, ``super()`` and all. Another text is compiled once and
-runs with the same surroundings, found by name: what the function closes over, then helpers defined
-next to it, then its module's globals.
+As long as the parameter holds the author's own text, the author's function runs as it is, with
+its closure, its module's globals as they are now, ``super()`` and all. Another text is compiled
+once and runs with the same surroundings, found by name: what the function closes over, then helpers
+defined next to it, then its module's globals.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Loaded(NamedTuple):
     filename: str
 
     @property
-    def sources(self) -> Mapping[str, str]:
-        """The text by file name, for tracebacks."""
-        return {self.filename: self.text}
+    def sources(self) -> Mapping[str, str] | None:
+        """The text by file name, for tracebacks; None if it stands in a file."""
+        return {self.filename: self.text} if self.filename else None
 
 
 class Surroundings(NamedTuple):
@@ -71,7 +71,9 @@ class _Namespace(dict[str, Any]):
         self.helpers = surroundings.helpers
         self.outer: dict[str, Any] = getattr(surroundings.fun, "__globals__", {})
         names = getattr(getattr(surroundings.fun, "__code__", None), "co_freevars", ())
-        self.cells = dict(zip(names, getattr(surroundings.fun, "__closure__", None) or ()))
+        self.cells = dict(
+            zip(names, getattr(surroundings.fun, "__closure__", None) or (), strict=True)
+        )
 
     def __missing__(self, name: str) -> Any:
         cell = self.cells.get(name)
@@ -101,11 +103,11 @@ class _Privates(ast.NodeTransformer):
         private = name.startswith("__") and not name.endswith("__")
         return f"{self.prefix}{name}" if private else name
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802 - called by ast
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         node.id = self._mangled(node.id)
         return node
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802 - called by ast
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
         node.attr = self._mangled(node.attr)
         return node
@@ -139,7 +141,7 @@ def load(text: str, surroundings: Surroundings) -> Loaded:
 
 def _class_cell(fun: Any) -> types.CellType | None:
     names = getattr(getattr(fun, "__code__", None), "co_freevars", ())
-    return dict(zip(names, fun.__closure__ or ())).get("__class__") if names else None
+    return dict(zip(names, fun.__closure__ or (), strict=True)).get("__class__") if names else None
 
 
 def _uses_class(definition: FunctionNode) -> bool:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections import UserDict, UserList
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from opto.errors import InvalidArgument
 from opto.trace.core import Node
 from opto.trace.holding import NodeContainer as NodeContainer
 from opto.trace.parameters import ParameterNode
 
-C = TypeVar("C", bound="ParameterContainer")
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 RESERVED = "__TRACE_RESERVED_"
 """Names of attributes that the tracer puts on instances start so."""
@@ -68,7 +69,7 @@ class ParameterContainer(NodeContainer):
         """Return all parameters, each once, those of nested containers included."""
         return list(self.named_parameters().values())
 
-    def parameter(self, path: str) -> Any:
+    def get_parameter(self, path: str) -> Any:
         """Return the parameter at a dotted path.
 
         Raises:
@@ -103,7 +104,7 @@ class ParameterContainer(NodeContainer):
         for path, value in values.items():
             known[path]._set(value)
 
-    def copy(self: C) -> C:
+    def copy(self) -> Self:
         """Return a deep copy that shares the parameters, which are the same objects in both."""
         return copy.deepcopy(self, {id(p): p for p in self.parameters()})
 
@@ -111,7 +112,7 @@ class ParameterContainer(NodeContainer):
 class CodeContainer(ParameterContainer):
     """A function whose source may be a parameter; `bundle` makes them."""
 
-    parameter: Any = None  # type: ignore[assignment]  # the one parameter of a function, not a lookup
+    parameter: Any = None
     trainable: bool = False
 
 

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from opto.errors import ExecutionError, InvalidArgument, WrongType
-from opto.trace import graph
-from opto.trace.abstract import CONSUMED, HIDDEN, LEARNS, AbstractNode, T_co, sources_of
+from opto.errors import ExecutionError, InvalidArgument
+from opto.trace.abstract import CONSUMED, LEARNS, AbstractNode, T_co
 from opto.trace.children import adopt
 from opto.trace.described import DescribedNode
 from opto.trace.failures import Failed, failure_of
 from opto.trace.history import reduced
-from opto.trace.holding import may_hold_nodes, nodes_within, plain
+from opto.trace.holding import SCALARS, may_hold_nodes, nodes_within, plain
 from opto.trace.info import call_info
 from opto.trace.inplace import earlier, later
 from opto.trace.methods import Operators
@@ -24,7 +23,7 @@ from opto.trace.ops import Op, argument_names, get_op_name
 from opto.trace.picture import Picture, draw
 from opto.trace.propagation import propagate
 from opto.trace.propagators.graph_propagator import GraphPropagator
-from opto.trace.recording import constant, record
+from opto.trace.recording import checked_inputs, constant, record, record_output
 from opto.trace.scope import SCOPE
 from opto.trace.special import SpecialMethods
 from opto.trace.table import BY_NAME
@@ -66,8 +65,6 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
         if description is not None or constraint is not None or info is not None:
             self._describe(description, constraint, info)
 
-    _own_state: tuple[str, ...] = ()
-
     # ---- hooks of the operators ----
 
     def _unary(self, op: Op) -> Any:
@@ -78,7 +75,9 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
         return record(MessageNode, op, (self,), value)
 
     def _binary(self, op: Op, other: Any) -> Any:
-        if not isinstance(other, Node):
+        if other.__class__ in SCALARS:
+            other = constant(Node, other)
+        elif not isinstance(other, Node):
             other = lift(other)
         try:
             value = op.function(self._data, other._data)
@@ -113,14 +112,14 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
             return record(MessageNode, variant, (), value)
         inputs = (earlier(self, MessageNode), *inputs[1:])
         made = record(MessageNode, variant, inputs, value)
-        adopt(self, ref(made), id(made))
+        adopt(self, ref(made))
         later(self, changed, variant, inputs)
         return made
 
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         """Stand for the outcome of a change; see `inplace`."""
         flags = functools.reduce(operator.or_, (parent._flags for parent in inputs))
-        self.__class__ = _ChangedNode  # type: ignore[assignment]  # of the same layout
+        self.__class__ = _ChangedNode
         self._extra = {**(self._extra or {}), "origin": (op, inputs, flags & LEARNS)}
 
     # ---- feedback ----
@@ -182,7 +181,7 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
             value = _CALL.function(self._data, *args, **kwargs)
         except Exception as error:
             raise failed(op, nodes, error) from error
-        return record_output(op, nodes, value)
+        return record_output(MessageNode, op, nodes, value)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call the method `name` of the value."""
@@ -240,7 +239,7 @@ class MessageNode(Node[T_co]):
         info: object = None,
     ) -> None:
         op_name = get_op_name(description)
-        by_name = _checked_inputs(inputs)
+        by_name = checked_inputs(Node, inputs)
         if by_name and not SCOPE.get().recording:
             message = "a result made under stop_tracing has no inputs; pass inputs=[]"
             raise InvalidArgument(message)
@@ -251,7 +250,7 @@ class MessageNode(Node[T_co]):
         self._inputs = tuple(by_name.values())
         self._flags = 0
         for parent in self._inputs:
-            adopt(parent, ref(self), id(self))
+            adopt(parent, ref(self))
             self._flags |= parent._flags & LEARNS
 
     _op: Op
@@ -263,10 +262,10 @@ class MessageNode(Node[T_co]):
     @property
     def inputs(self) -> dict[str, Any]:
         """The nodes that this was made from, by name of the argument (a new dict)."""
-        return dict(zip(self._op.arguments, self._inputs))
+        return dict(zip(self._op.arguments, self._inputs, strict=True))
 
     @property
-    def hidden_dependencies(self) -> set[ParameterNode[Any]]:
+    def hidden_dependencies(self) -> set[Any]:
         """The parameters that the function used and that can't be reached through the inputs."""
         return set((self._extra or {}).get("hidden", ()))
 
@@ -313,21 +312,6 @@ class ExceptionNode(Failed, MessageNode[str]):
     @property
     def _label(self) -> str:
         return "MessageNode"
-
-
-def _checked_inputs(inputs: object) -> dict[str, Any]:
-    if isinstance(inputs, Mapping):
-        by_name = dict(inputs)
-    elif isinstance(inputs, Sequence) and not isinstance(inputs, str):
-        by_name = {getattr(node, "name", repr(node)): node for node in inputs}
-    else:
-        message = f"inputs must be a list or a dict of nodes, not {type(inputs).__name__}"
-        raise WrongType(message)
-    for key, value in by_name.items():
-        if not isinstance(value, Node):
-            message = f"input {key!r} must be a node, not {type(value).__name__}; wrap it: node(...)"
-            raise WrongType(message)
-    return by_name
 
 
 def _unknown(*_args: object, **_kwargs: object) -> object:
@@ -384,35 +368,6 @@ def _computed(
     except Exception as error:
         raise failed(variant, inputs, error) from error
     return variant, inputs, value
-
-
-def record_output(
-    op: Op, inputs: tuple[Node[Any], ...], output: Any, unseen: Sequence[Node[Any]] = ()
-) -> MessageNode[Any]:
-    """Record the result of a function that may have returned a node.
-
-    The result then has the value of that node, whose own history stays in ``info["output"]``;
-    parameters in it, or among the nodes `unseen` that the function used, to which the inputs don't
-    lead become hidden dependencies.
-    """
-    inner = isinstance(output, Node)
-    made = record(MessageNode, op, inputs, output._data if inner else output)
-    if inner and SCOPE.get().recording:
-        made._extra = {"output": output}
-        unseen = (*unseen, output)
-    learning = [node for node in unseen if node._flags & LEARNS]
-    if learning and SCOPE.get().recording:
-        _note_hidden(made, learning)
-    return made
-
-
-def _note_hidden(made: MessageNode[Any], learning: list[Node[Any]]) -> None:
-    known = {id(node) for node in graph.ancestors(made._inputs, sources_of)}
-    used = graph.inputs_first(learning, sources_of)
-    hidden = [n for n in used if n._flags & LEARNS and not n._inputs and id(n) not in known]
-    if hidden:
-        made._extra = {**(made._extra or {}), "hidden": tuple(hidden)}
-        made._flags |= HIDDEN | LEARNS
 
 
 def failed(

@@ -12,12 +12,13 @@ import os
 import traceback
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from types import CodeType
 from typing import Any, Literal, NamedTuple
 
 from opto.errors import ExecutionError, InvalidArgument
 
-_HERE = os.path.dirname(__file__) + os.sep
+_HERE = str(Path(__file__).parent) + os.sep
 _TEXT_LIMIT = 100_000
 
 
@@ -97,7 +98,7 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
         inner = error.exception_node._failure
         if inner is not None:
             merged = {**inner.sources, **sources}
-            return Failure(*inner[:4], steps + inner.steps, merged)  # type: ignore[arg-type]  # the first four
+            return inner._replace(steps=steps + inner.steps, sources=merged)  # type: ignore[no-any-return]  # a Failure
     kind = type(error)
     qualified = kind.__qualname__
     if kind.__module__ not in {"builtins", None}:
@@ -186,7 +187,7 @@ class Failed:
 
     def as_error(self) -> ExecutionError:
         """Return the error to raise: an instance of the original exception's type too."""
-        return error_class(self._cause)(self)
+        return error_class(self._cause)(self)  # type: ignore[arg-type]  # types are hashable
 
 
 @lru_cache(maxsize=256)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 N = TypeVar("N")
-Inputs = Callable[[N], Sequence[N]]
+Inputs = Callable[[Any], Sequence[Any]]
 
 
-def ancestors(starts: Iterable[N], inputs: Inputs[N]) -> list[N]:
+def ancestors(starts: Iterable[N], inputs: Inputs) -> list[N]:
     """Return `starts` and all that they were made from, each once, by identity."""
     stack = list(starts)
     seen: dict[int, N] = {}
@@ -21,7 +21,7 @@ def ancestors(starts: Iterable[N], inputs: Inputs[N]) -> list[N]:
     return list(seen.values())
 
 
-def inputs_first(starts: Iterable[N], inputs: Inputs[N]) -> list[N]:
+def inputs_first(starts: Iterable[N], inputs: Inputs) -> list[N]:
     """Return `starts` and their ancestors, each once and after all of its inputs."""
     order: list[N] = []
     state: dict[int, bool] = {}  # False: entered, True: placed in `order`
@@ -39,14 +39,14 @@ def inputs_first(starts: Iterable[N], inputs: Inputs[N]) -> list[N]:
     return order
 
 
-def consumers_first(starts: Iterable[N], inputs: Inputs[N]) -> list[N]:
+def consumers_first(starts: Iterable[N], inputs: Inputs) -> list[N]:
     """Return `starts` and their ancestors, each once and after all of its consumers."""
     order = inputs_first(starts, inputs)
     order.reverse()
     return order
 
 
-def levels(order: Iterable[N], inputs: Inputs[N]) -> dict[int, int]:
+def levels(order: Iterable[N], inputs: Inputs) -> dict[int, int]:
     """Return the level by ``id`` of each item of an `inputs_first` order.
 
     Roots have level 0, anything else one more than its highest input.
@@ -57,7 +57,7 @@ def levels(order: Iterable[N], inputs: Inputs[N]) -> dict[int, int]:
     return level
 
 
-def between(sources: Collection[N], outputs: Iterable[N], inputs: Inputs[N]) -> list[N]:
+def between(sources: Collection[N], outputs: Iterable[N], inputs: Inputs) -> list[N]:
     """Return what lies on the ways from `sources` to `outputs`, ends included, inputs first.
 
     Time is linear in the ancestors of `outputs`.

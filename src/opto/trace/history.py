@@ -13,7 +13,7 @@ from weakref import ref
 
 from opto.trace import graph
 from opto.trace.abstract import AbstractNode, sources_of
-from opto.trace.children import Children, adopt
+from opto.trace.children import adopt
 from opto.trace.scope import SCOPE
 
 _INSIDE: ContextVar[bool] = ContextVar("opto_pickling_history", default=False)
@@ -40,11 +40,7 @@ def reduced(node: AbstractNode[Any]) -> tuple[Any, ...]:
     history = None
     if inputs and not _INSIDE.get():
         history = _History(graph.inputs_first(inputs, sources_of))
-    own = {
-        slot: getattr(node, slot)
-        for slot in type(node)._own_state
-        if hasattr(node, slot)
-    }
+    own = {slot: getattr(node, slot) for slot in type(node)._own_state if hasattr(node, slot)}
     extra = {k: v for k, v in (node._extra or {}).items() if k not in _DROPPED}
     failure = extra.pop("failure", None)
     if failure is not None:
@@ -66,9 +62,9 @@ def restored(
     node._data, node._extra = data, extra
     node._counter = SCOPE.get().counter(name[0])
     node._number = name[1]
-    node._children = Children()
+    node._children = None
     for slot, value in own.items():
         setattr(node, slot, value)
     for parent in node._inputs:
-        adopt(parent, ref(node), id(node))
+        adopt(parent, ref(node))
     return node

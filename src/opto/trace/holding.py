@@ -11,14 +11,14 @@ class NodeContainer:
     """Marks classes whose instances are passed around as they are, with the nodes in them."""
 
 
-_SCALARS = frozenset({int, float, str, bool, bytes, complex, type(None)})
+SCALARS = frozenset({int, float, str, bool, bytes, complex, type(None)})
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
 
 
 def may_hold_nodes(value: object) -> bool:
     """Whether to look for nodes inside: a builtin container or a dataclass, not empty."""
     kind = value.__class__
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return False
     if kind in _CONTAINERS:
         return bool(value)
@@ -58,7 +58,7 @@ def nodes_within(value: Any, kind: type[Any]) -> list[Any]:
         elif may_hold_nodes(item) and id(item) not in seen:
             seen.add(id(item))
             items = _items(item)
-            if not _SCALARS.issuperset(map(type, items)):
+            if not SCALARS.issuperset(map(type, items)):
                 stack.extend(reversed(list(items)))
     return list(found.values())
 

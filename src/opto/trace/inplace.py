@@ -1,8 +1,8 @@
 """Changes in place, without rewriting what happened before.
 
 ``x.append(1)`` changes the value that ``x`` stands for, as in plain Python. What was computed from
-``x`` earlier must go on showing the value that it was computed from. So the new value is a copy, and
-the old one moves to a node of its own:
+``x`` earlier must go on showing the value that it was computed from. So the new value is a copy,
+and the old one moves to a node of its own:
 
 - For a parameter, that node is a copy of it (``clone``), and the change is made to the copy. The
   parameter stays a root with the new value.
@@ -16,7 +16,7 @@ from typing import Any
 from weakref import ref
 
 from opto.trace.abstract import LEARNS
-from opto.trace.children import Children, adopt, disown, living
+from opto.trace.children import adopt, disown, living
 from opto.trace.ops import Op
 from opto.trace.recording import record
 from opto.trace.table import BY_NAME
@@ -35,14 +35,14 @@ def earlier(node: Any, result: type[Any]) -> Any:
     twin._extra = None if node._extra is None else dict(node._extra)
     for slot in kind._own_state:
         setattr(twin, slot, getattr(node, slot))
-    twin._children = Children()
+    twin._children = None
     for child in living(node):
         child._inputs = tuple(twin if parent is node else parent for parent in child._inputs)
-        adopt(twin, ref(child), id(child))
-    node._children = Children()
+        adopt(twin, ref(child))
+    node._children = None
     for parent in node._inputs:
         disown(parent, node)
-        adopt(parent, ref(twin), id(twin))
+        adopt(parent, ref(twin))
     return twin
 
 
@@ -52,7 +52,7 @@ def later(node: Any, value: Any, op: Op, inputs: tuple[Any, ...]) -> None:
     if not _is_parameter(node):
         node._become(op, inputs)
         for parent in inputs:
-            adopt(parent, ref(node), id(node))
+            adopt(parent, ref(node))
 
 
 def _is_parameter(node: Any) -> bool:

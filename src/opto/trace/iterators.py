@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from opto.trace.ops import Op
@@ -37,12 +38,13 @@ def iterate(node: Any) -> Iterator[Any]:
         return _by_index(node)
     if isinstance(value, Mapping):
         return _by_index(node._unary(_KEYS))
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return _by_index(node._unary(_TO_LIST))
     try:
         plain = iter(value)
     except TypeError:
-        return iter(node._unary(_ITERATE))  # raises
+        node._unary(_ITERATE)  # raises
+        raise
     return _as_they_come(node, plain)
 
 
@@ -51,7 +53,8 @@ def iterate_back(node: Any) -> Iterator[Any]:
     node._note_test()
     if _indexed(node._data):
         return (node._binary(_GETITEM, index) for index in reversed(range(len(node._data))))
-    return reversed(list(iterate(node)))
+    backwards: Iterator[Any] = reversed(list(iterate(node)))
+    return backwards
 
 
 def iterate_items(node: Any) -> Iterator[tuple[Any, Any]]:

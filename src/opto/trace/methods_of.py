@@ -42,11 +42,10 @@ def _key(method: Any, place: _Place) -> str:
     It is named after the operation; if another method has the same operation name, after the
     method too.
     """
-    key = f"{RESERVED}bundle_{method.name}"
-    kept = place.get(key)
+    kept = place.get(method._key)
     if kept is None or kept._fun is method._fun:
-        return key
-    return f"{key}_{method._attribute}"
+        return str(method._key)
+    return f"{method._key}_{method._attribute}"
 
 
 class _Place:
@@ -67,5 +66,3 @@ class _Place:
             type.__setattr__(self.instance, key, value)
         elif self.lasting:
             vars(self.instance)[key] = value
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar, cast
 from warnings import warn
 
@@ -13,7 +14,7 @@ from opto.trace.core import MessageNode
 from opto.trace.export_code import class_source
 from opto.trace.parameters import ParameterNode as ParameterNode
 
-T = TypeVar("T", bound=type)
+T = TypeVar("T", bound=type[Any])
 
 
 class Module(ParameterContainer):
@@ -54,8 +55,7 @@ class Model(Module):
         text = class_source(self)
         for projection in projections or ():
             text = projection(text)
-        with open(filename, "w", encoding="utf-8") as file:
-            file.write(text)
+        Path(filename).write_text(text, encoding="utf-8")
 
 
 def model(cls: T) -> T:
@@ -71,5 +71,6 @@ def model(cls: T) -> T:
         "__doc__": cls.__doc__,
         "__opto_wrapped__": cls,
     }
-    made = type(cls)(cls.__name__, (cls, Model), facts)
+    metaclass: Any = type(cls)
+    made = metaclass(cls.__name__, (cls, Model), facts)
     return cast("T", made)

@@ -180,7 +180,7 @@ def _is_failure(node: Any) -> bool:
 
 
 def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n")
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 class _Place(NamedTuple):
@@ -193,10 +193,10 @@ class _Place(NamedTuple):
 def _svg(picture: Picture) -> str:
     places, width, height = _layout(picture)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12">',
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
-        'markerHeight="8" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#555"/>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"',
+        f' viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12">',
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8"',
+        ' markerHeight="8" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#555"/>',
         "</marker></defs>",
     ]
     for tail, head in picture.arrows:

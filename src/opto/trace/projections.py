@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from importlib import import_module
 from typing import Any
 
 from opto.errors import MissingExtra
@@ -28,7 +29,7 @@ class BlackCodeFormatter(Projection):
         if not isinstance(x, str) or "def" not in x or not _is_code(x):
             return x
         try:
-            import black  # noqa: PLC0415 - an extra
+            black = import_module("black")
         except ImportError as error:
             package, extra, purpose = "black", "format", "BlackCodeFormatter"
             raise MissingExtra(package, extra, purpose) from error
@@ -47,7 +48,7 @@ class DocstringProjection(Projection):
 
     def project(self, x: Any) -> Any:
         """Return `x` with the text between the first pair of triple quotes replaced."""
-        if not isinstance(x, str) or x.count('"""') < 2:  # noqa: PLR2004 - a pair
+        if not isinstance(x, str) or x.count('"""') < 2:
             return x
         before, _, rest = x.partition('"""')
         _, _, after = rest.partition('"""')

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from opto.trace.abstract import CONSUMED, AbstractNode
-from opto.trace.children import disown
 from opto.trace.propagators.propagators import AbstractPropagator
 from opto.trace.scope import Counter
 
@@ -29,8 +28,6 @@ def propagate(
     if not retain_graph:
         for node in passed:
             node._flags |= CONSUMED
-            for parent in node._inputs:
-                disown(parent, node)
 
 
 def _oracle() -> AbstractNode[Any]:

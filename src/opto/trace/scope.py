@@ -104,24 +104,8 @@ class Scope:
 
 ROOT = Scope(Names())
 SCOPE: ContextVar[Scope] = ContextVar("opto_scope", default=ROOT)
-
-
-class Reads:
-    """The nodes that a running function read.
-
-    Attributes:
-        values: those whose data it took.
-        tests: those that it only asked for truth, length, equality and the like.
-    """
-
-    __slots__ = ("tests", "values")
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self.tests: list[Any] = []
-
-
-READS: ContextVar[Reads | None] = ContextVar("opto_reads", default=None)
+READS: ContextVar[list[tuple[Any, bool]] | None] = ContextVar("opto_reads", default=None)
+"""What the running function read: nodes, and whether it took the value or only tested it."""
 
 
 @contextmanager

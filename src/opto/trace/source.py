@@ -126,7 +126,9 @@ def pick_definition(tree: ast.Module, name: str | None) -> FunctionNode | None:
     """Return the definition of `name` at the top level of `tree`, else the first one."""
     defined = [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
     named = [definition for definition in defined if definition.name == name]
-    return (named or defined or [None])[-1 if named else 0]  # type: ignore[list-item,return-value]  # None if empty
+    if named:
+        return named[-1]
+    return defined[0] if defined else None
 
 
 def signature_text(text: str, name: str | None = None) -> str:

@@ -38,14 +38,14 @@ class SpecialMethods(Operators):
         self._note_test()
         return len(self._data)
 
-    def __eq__(self, other: object) -> Any:  # type: ignore[override]  # what the values say
+    def __eq__(self, other: object) -> Any:
         self._note_test()
         if isinstance(other, AbstractNode):
             other._note_test()
             other = other._data
         return self._data == other
 
-    def __ne__(self, other: object) -> Any:  # type: ignore[override]  # what the values say
+    def __ne__(self, other: object) -> Any:
         self._note_test()
         if isinstance(other, AbstractNode):
             other._note_test()

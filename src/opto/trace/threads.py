@@ -1,8 +1,8 @@
 """Reads in threads that a running bundle starts count as reads of that bundle.
 
-Python hands no context to a new thread, nor to a job of a thread pool. While a bundle runs, and only
-then, a thread started or a job submitted by it takes the context along. Elsewhere threads stay as
-Python makes them: each traces for itself.
+Python hands no context to a new thread, nor to a job of a thread pool. While a bundle runs, and
+only then, a thread started or a job submitted by it takes the context along. Elsewhere threads stay
+as Python makes them: each traces for itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def _carrying(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def install() -> None:
     """Make threads and pools carry the context of a running bundle; done once, at import."""
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    start: Any = threading.Thread.start
+    submit: Any = ThreadPoolExecutor.submit
     if hasattr(start, "__opto__"):
         return
 
@@ -42,4 +43,4 @@ def install() -> None:
 
     start_thread.__opto__ = True  # type: ignore[attr-defined]  # the mark looked for above
     threading.Thread.start = start_thread  # type: ignore[method-assign]  # what this module is for
-    ThreadPoolExecutor.submit = submit_job  # type: ignore[method-assign]  # what this module is for
+    ThreadPoolExecutor.submit = submit_job  # type: ignore[assignment,method-assign]  # what this module is for

@@ -35,9 +35,7 @@ class TraceGraph(AbstractFeedback):
 
     __slots__ = ("_built", "_given", "_through", "notes")
 
-    def __init__(
-        self, graph: Sequence[tuple[int, Any]] = (), user_feedback: Any = None
-    ) -> None:
+    def __init__(self, graph: Sequence[tuple[int, Any]] = (), user_feedback: Any = None) -> None:
         self._given: tuple[Any, ...] = tuple(node for _, node in graph)
         self._through: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
         self._built: list[tuple[int, Any]] | None = None
@@ -191,5 +189,3 @@ class GraphPropagator(Propagator):
     def aggregate(self, feedback: Mapping[Any, Sequence[TraceGraph]]) -> TraceGraph:
         """Return the union of the feedback of a node."""
         return joined([item for items in feedback.values() for item in items])
-
-

@@ -156,5 +156,3 @@ def merge(received: Sequence[Any]) -> Any:
         kinds = ", ".join(sorted({type(item).__name__ for item in given}))
         message = f"feedback of these types can't be summed: {kinds}"
         raise PropagationError(message) from error
-
-

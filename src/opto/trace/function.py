@@ -1,0 +1,368 @@
+"""A function as one operation: what `bundle` makes."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar, overload
+
+from opto.errors import SourceNotFound, WrongType
+from opto.trace.binding import Plan
+from opto.trace.calls import run, run_async, runner_of
+from opto.trace.code import Loaded, Surroundings, load
+from opto.trace.containers import RESERVED, CodeContainer
+from opto.trace.core import MessageNode, Node, failed, lift
+from opto.trace.methods_of import bound_to
+from opto.trace.modules import Module
+from opto.trace.ops import Op, get_op_name
+from opto.trace.parameters import ParameterNode
+from opto.trace.recording import constant
+from opto.trace.source import About, signature_text
+
+R = TypeVar("R")
+
+_EVAL = (
+    "[eval] This operator eval(__code, *args, **kwargs) evaluates the code block, where __code is "
+    "the code (str) and *args and **kwargs are the arguments of the function. The output is the "
+    "result of the evaluation, i.e., __code(*args, **kwargs)."
+)
+_NO_NAMES: Mapping[str, Any] = {}
+OPEN: ContextVar[bool | None] = ContextVar("opto_external_dependencies", default=None)
+
+
+class FunModule(CodeContainer, Module, Generic[R]):
+    """A function as one operation; `bundle` makes them.
+
+    Attributes:
+        parameter: its source as a parameter if it is trainable, else None.
+        trainable: whether its source may be changed.
+        name: name of the operation, in brackets at the start of `description`.
+        description: the sentence that a model reads.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def __init__(  # noqa: PLR0913 - the original's signature
+        self,
+        fun: Callable[..., Any],
+        description: str | None = None,
+        traceable_code: bool = False,  # noqa: FBT001, FBT002
+        _process_inputs: bool = True,  # noqa: FBT001, FBT002
+        trainable: bool = False,  # noqa: FBT001, FBT002
+        catch_execution_error: bool = True,  # noqa: FBT001, FBT002
+        allow_external_dependencies: bool = False,  # noqa: FBT001, FBT002
+        overwrite_python_recursion: bool = False,  # noqa: FBT001, FBT002
+        *,
+        projections: list[Any] | None = None,
+        output_name: str | None = None,
+        place: tuple[str, int] = ("", 0),
+        helpers: dict[str, Any] | None = None,
+    ) -> None:
+        self._static = isinstance(fun, staticmethod)
+        fun = fun.__func__ if isinstance(fun, staticmethod) else fun
+        if not callable(fun):
+            message = f"bundle decorates a function, not {type(fun).__name__}"
+            raise WrongType(message)
+        functools.update_wrapper(self, fun, updated=())
+        self._fun = fun
+        qualname = getattr(fun, "__qualname__", type(fun).__name__)
+        self._fun_name = qualname.rpartition("<locals>.")[2]
+        self.about = About(fun, self._fun_name, place)
+        self.description = _described(description, self._fun_name, self.about)
+        self.name = get_op_name(self.description)
+        self.traceable_code, self._process_inputs = traceable_code, _process_inputs
+        self.catch_execution_error = catch_execution_error
+        self.allow_external_dependencies = allow_external_dependencies
+        self.overwrite_python_recursion = overwrite_python_recursion or trainable
+        self.output_name, self.trainable = output_name, trainable
+        self.parameter = self._made_parameter(projections) if trainable else None
+        self._surroundings = Surroundings(fun, helpers or {}, qualname.rpartition(".")[0])
+        self._key = f"{RESERVED}bundle_{self.name}"
+        self._loaded: Loaded | None = None
+        self._code_name = ("__code",) if trainable else ()
+        self._instance: Any = None
+        self._self_node: Node[Any] | None = None
+        self._plan: Plan | None = None
+        self._simple_count = -1
+
+    def _made_parameter(self, projections: list[Any] | None) -> ParameterNode[str]:
+        found = self.about.found
+        if found is None or "def " not in found.text:
+            message = (
+                f"{self._fun_name} can't be trainable: its source isn't the text of a function "
+                "defined by def. Define it so in a file or a notebook cell"
+            )
+            raise SourceNotFound(message)
+        head = signature_text(found.text, self._fun.__name__)
+        constraint = f"The code should start with:\n{head}"
+        return ParameterNode(
+            found.text,
+            name="__code",
+            constraint=constraint,
+            projections=projections,
+            is_code=True,
+        )
+
+    # ---- facts ----
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Facts of the function; those of a call are in the ``info`` of its result."""
+        calls = ("output", "error_comment", "traceback")
+        return {**self.about, **dict.fromkeys(calls), "inputs": {"args": [], "kwargs": {}}}
+
+    @property
+    def fun(self) -> Callable[..., Any]:
+        """The plain function; for a trainable one that of the code as it is now."""
+        return self._current()[0]
+
+    def _current(self) -> tuple[Callable[..., Any], Mapping[str, str] | None]:
+        """Return the function to run, and its text if the code is no longer the author's.
+
+        The code is compiled when it is first run, and again only when it was changed.
+        """
+        if self.parameter is None:
+            return self._fun, None
+        text = self.parameter._data
+        loaded = self._loaded
+        if loaded is None or loaded.text is not text:
+            authors = self.about.found is not None and text == self.about.found.text
+            loaded = Loaded(text, self._fun, "") if authors else self._compiled(text)
+            self._loaded = loaded
+        return loaded.function, loaded.sources
+
+    def _compiled(self, text: str) -> Loaded:
+        try:
+            return load(text, self._surroundings)
+        except Exception as error:
+            name = self.parameter.py_name
+            says = f"[exception] The code parameter {name} has an error."
+            op = Op("eval", says, ("code",), self._fun, name)
+            sources = {getattr(error, "filename", None) or "": str(text)}
+            label = f"exception_{name}"
+            raise failed(op, (self.parameter,), error, sources=sources, name=label) from error
+
+    # ---- calls ----
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function and record the call."""
+        return self(*args, **kwargs)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]:
+        """Call the function and record the call; arguments may be nodes or plain values.
+
+        Raises:
+            ExecutionError: if the function raises and exceptions are caught.
+            TraceMissingInputsError: if it read a node that isn't an argument.
+            TypeError: if the arguments don't fit.
+        """
+        if self._self_node is not None:
+            args = (self._self_node, *args)
+        if kwargs or len(args) != self._simple_count:
+            return self._bound_call(args, kwargs)  # type: ignore[no-any-return]
+        for value in args:
+            if not isinstance(value, Node):
+                inputs, values = self._received(self._op.arguments, args)
+                break
+        else:
+            inputs, values = args, [node._data for node in args]
+        if self.parameter is None:
+            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)  # type: ignore[no-any-return]
+        function, sources = self._current()
+        inputs = (*inputs, self.parameter)
+        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)  # type: ignore[no-any-return]
+
+    def _bound_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call with defaults, names, or whatever else isn't one node for each parameter."""
+        plan = self._plan or self._prepare()
+        if self._reentrant and self in _RUNNING.get():  # plain recursion
+            plain_args = args if self._instance is None else (self._instance, *args[1:])
+            return self._current()[0](*plain_args, **kwargs)
+        bound = plan.bind(args, kwargs)
+        inputs, values = self._received(bound.names, bound.values)
+        function, sources = self._current()
+        if self.parameter is not None:
+            inputs = (*inputs, self.parameter)
+        if self._reentrant:
+            function = self._marked(function)
+        count = bound.positional
+        by_name = dict(zip(bound.names[count:], values[count:], strict=True))
+        op = self._op.with_arguments((*bound.names, *self._code_name))
+        return self._run(self, op, inputs, function, values[:count], by_name, sources)
+
+    def _received(
+        self, names: tuple[str, ...], given: tuple[Any, ...]
+    ) -> tuple[tuple[Any, ...], list[Any]]:
+        """Return what is recorded as inputs, and what the function receives for them."""
+        nodes: list[Any] = []
+        values: list[Any] = []
+        for name, value in zip(names, given, strict=False):  # a code parameter's name is over
+            if isinstance(value, Node):
+                nodes.append(value)
+                values.append(value._data)
+            else:
+                made, received = _as_input(value, name)
+                nodes.append(made)
+                values.append(received)
+        if not self._process_inputs:
+            values = list(given)
+        elif self.traceable_code:
+            values = [_twin(node, value) for node, value in zip(nodes, values, strict=True)]
+        return tuple(nodes), values
+
+    def may_read_anything(self) -> bool:
+        """Whether the function may read nodes that aren't its arguments."""
+        everywhere = OPEN.get()
+        return self.allow_external_dependencies if everywhere is None else everywhere
+
+    def _prepare(self) -> Plan:
+        """Work out what is the same for all calls."""
+        self._plan = Plan(self._fun)
+        names, fun = (*self._plan.names, *self._code_name), self._fun
+        if self.parameter is None:
+            self._op = Op(self.name, self.description, names, fun, self._fun_name, self.about)
+        else:
+            self._op = Op("eval", _EVAL, names, fun, "eval", self.about)
+        self._op.name = self.output_name or self._op.name
+        self._run = runner_of(self._fun)
+        recursive = self.overwrite_python_recursion and _may_recur(self._fun)
+        self._reentrant = recursive and self._run in {run, run_async}
+        special = self._reentrant or self.traceable_code or not self._process_inputs
+        self._simple_count = -1 if special or not self._plan.simple else self._plan.count
+        return self._plan
+
+    def _marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `function`, during whose calls this bundle calls the plain function."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            token = _RUNNING.set((self, *_RUNNING.get()))
+            try:
+                return function(*args, **kwargs)
+            finally:
+                _RUNNING.reset(token)
+
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            token = _RUNNING.set((self, *_RUNNING.get()))
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                _RUNNING.reset(token)
+
+        return call_async if self._run is run_async else call
+
+    # ---- as a method ----
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._attribute = name
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> FunModule[R]: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> FunModule[R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> FunModule[R]:
+        if instance is None or self._static:
+            return self
+        try:
+            kept = instance.__dict__.get(self._key)
+        except AttributeError:  # a class with slots
+            kept = None
+        if kept is None or kept._instance is not instance or kept._fun is not self._fun:
+            kept = bound_to(self, instance)
+        return kept  # type: ignore[no-any-return]  # kept under that key is a FunModule
+
+    def _bind_to(
+        self, instance: Any, self_node: Node[Any], parameter: ParameterNode[str] | None
+    ) -> FunModule[R]:
+        """Return a copy for `instance`, with a parameter of its own unless one is given."""
+        twin = self._shallow()
+        twin._instance, twin._self_node = instance, self_node
+        if parameter is None and self.parameter is not None:
+            parameter = ParameterNode(
+                self.parameter._data,
+                name="__code",
+                constraint=self.parameter._constraint,
+                projections=self.parameter.projections,
+                trainable=self.parameter.trainable,
+                is_code=True,
+            )
+        twin.parameter = parameter
+        return twin
+
+    def _shallow(self) -> FunModule[R]:
+        twin: FunModule[R] = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    # ---- as a container and a value ----
+
+    def parameters_dict(self) -> dict[str, Any]:
+        """Return the code parameter under "parameter", or nothing."""
+        return {"parameter": self.parameter} if self.trainable else {}
+
+    def detach(self) -> FunModule[R]:
+        """Return a deep copy."""
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FunModule[R]:
+        twin = self._shallow()
+        memo[id(self)] = twin
+        for name in ("_instance", "_self_node", "parameter"):
+            setattr(twin, name, copy.deepcopy(getattr(self, name), memo))
+        return twin
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self._instance is not None:
+            state = (self._instance, self._attribute, self._self_node, self.parameter)
+            return _rebound, state
+        return _found, (self._fun.__module__, self._fun.__qualname__, self.parameter)
+
+    def __repr__(self) -> str:
+        return f"<bundle {self._fun_name}>"
+
+
+_RUNNING: ContextVar[tuple[FunModule[Any], ...]] = ContextVar("opto_running", default=())
+
+
+def _rebound(instance: Any, attribute: str, self_node: Any, parameter: Any) -> Any:
+    method = inspect.getattr_static(type(instance), attribute)
+    return method._bind_to(instance, self_node, parameter)
+
+
+def _found(module: str, qualname: str, parameter: Any) -> Any:
+    found = functools.reduce(getattr, qualname.split("."), importlib.import_module(module))
+    if parameter is None or not isinstance(found, FunModule):
+        return found
+    twin = found._shallow()
+    twin.parameter = parameter
+    return twin
+
+
+def _described(description: Any, fun_name: str, about: About) -> str:
+    if description is None:
+        doc = about["doc"]
+        return f"[{fun_name}] {doc}" if doc else f"[{fun_name}]"
+    get_op_name(description)
+    return str(description)
+
+
+def _may_recur(fun: Callable[..., Any]) -> bool:
+    code = getattr(fun, "__code__", None)
+    return code is None or code.co_name in (*code.co_names, *code.co_freevars)
+
+
+def _as_input(value: Any, name: str) -> tuple[Any, Any]:
+    """Return the node for an argument that is no node, and what the function receives."""
+    if isinstance(value, FunModule):
+        return value.parameter or constant(Node, value, name), value
+    given = lift(value, name)
+    return given, given._data
+
+
+def _twin(node: Node[Any], value: Any) -> Any:
+    """Return a node without history for code that works on nodes."""
+    return value if isinstance(value, FunModule) else constant(Node, value, node._counter.base)
