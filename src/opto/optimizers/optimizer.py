@@ -57,9 +57,18 @@ class Optimizer(ABC):
 
     @property
     def trace_graph(self) -> TraceGraph:
-        """The part of the run that the feedback of all parameters concerns."""
-        graph: TraceGraph = sum_feedback(self.parameters)
-        return graph
+        """The part of the run that the feedback of all parameters concerns.
+
+        Raises:
+            UsageError: the feedback came by a propagator that keeps no graph.
+        """
+        graph = sum_feedback(self.parameters)
+        if isinstance(graph, TraceGraph):
+            return graph
+        if any(parameter.feedback for parameter in self.parameters):
+            message = f"the feedback is no TraceGraph but {type(graph).__name__}"
+            raise UsageError(f"{message}; use optimizer.backward, or a GraphPropagator")
+        return TraceGraph()
 
     def zero_feedback(self) -> None:
         """Forget the feedback of all parameters."""

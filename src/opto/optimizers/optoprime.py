@@ -95,7 +95,8 @@ class OptoPrime(ModelOptimizer):
         self.json_keys = _known(json_keys, self.default_json_keys, "json_keys")
         self.use_json_object_format = use_json_object_format
         self.highlight_variables = highlight_variables
-        self._form, self._own_objective = form, settings.get("objective")
+        self._form: Form | None = form
+        self._own_objective: str | None = settings.get("objective")
         if candidates < 1:
             message = f"candidates must be at least 1, got {candidates}"
             raise InvalidArgument(message)
@@ -112,7 +113,9 @@ class OptoPrime(ModelOptimizer):
     @property
     def form(self) -> Form:
         """The form in which answers are asked for."""
-        return self._form or ("compact" if self.abilities.size == "small" else "json")
+        if self._form is not None:
+            return self._form
+        return "compact" if self.abilities.size == "small" else "json"
 
     # ---- the problem -----------------------------------------------------------------------------
 
