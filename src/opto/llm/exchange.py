@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,11 @@ class Exchange:
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | ModelError:
         """Post `body`; the deadline is the caller's affair (``asyncio.wait_for``)."""
+        client = self._client
+        if client is None:  # in a thread: it takes a fraction of a second, and others are waiting
+            made = await asyncio.to_thread(_client, self.url)
+            client = self._client = self._client or made
         library = http_library()
-        self._client = client = self._client or _client(library, self.url)
         try:
             async with client.stream("POST", self.url, content=body, headers=headers) as response:
                 return await self._read(response)
@@ -96,7 +100,8 @@ def http_library() -> Any:
     return httpx2
 
 
-def _client(library: Any, url: str) -> httpx2.AsyncClient:
+def _client(url: str) -> httpx2.AsyncClient:
+    library = http_library()
     near = urlsplit(url).hostname in _LOOPBACK
     client: httpx2.AsyncClient = library.AsyncClient(
         timeout=library.Timeout(None, connect=CONNECT_SECONDS),
