@@ -15,7 +15,8 @@ from opto.errors import InvalidArgument
 from opto.errors import TraceMissingInputsError as TraceMissingInputsError
 from opto.trace.broadcast import recursive_conversion
 from opto.trace.core import Node, lift
-from opto.trace.function import OPEN, FunModule
+from opto.trace.function import OPEN
+from opto.trace.function import FunModule as FunModule
 from opto.trace.holding import plain
 from opto.trace.scope import READS
 from opto.trace.threads import install

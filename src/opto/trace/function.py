@@ -6,7 +6,7 @@ import copy
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, overload
 
@@ -24,6 +24,7 @@ from opto.trace.recording import constant
 from opto.trace.source import About, signature_text
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 _EVAL = (
     "[eval] This operator eval(__code, *args, **kwargs) evaluates the code block, where __code is "
@@ -153,7 +154,13 @@ class FunModule(CodeContainer, Module, Generic[R]):
         """Call the function and record the call."""
         return self(*args, **kwargs)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]:
+    @overload
+    def __call__(
+        self: FunModule[Coroutine[Any, Any, S]], *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, MessageNode[S]]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function and record the call; arguments may be nodes or plain values.
 
         Raises:
@@ -164,7 +171,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
         if self._self_node is not None:
             args = (self._self_node, *args)
         if kwargs or len(args) != self._simple_count:
-            return self._bound_call(args, kwargs)  # type: ignore[no-any-return]
+            return self._bound_call(args, kwargs)
         for value in args:
             if not isinstance(value, Node):
                 inputs, values = self._received(self._op.arguments, args)
@@ -172,10 +179,10 @@ class FunModule(CodeContainer, Module, Generic[R]):
         else:
             inputs, values = args, [node._data for node in args]
         if self.parameter is None:
-            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)  # type: ignore[no-any-return]
+            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)
         function, sources = self._current()
         inputs = (*inputs, self.parameter)
-        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)  # type: ignore[no-any-return]
+        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)
 
     def _bound_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call with defaults, names, or whatever else isn't one node for each parameter."""

@@ -27,7 +27,7 @@ USED_NODES = READS
 
 @overload
 def node(
-    data: Node[T] | T,
+    data: Node[T],
     name: str | None = ...,
     *,
     trainable: Literal[True],
@@ -36,7 +36,32 @@ def node(
 ) -> ParameterNode[T]: ...
 @overload
 def node(
-    data: Node[T] | T,
+    data: T,
+    name: str | None = ...,
+    *,
+    trainable: Literal[True],
+    description: str | None = ...,
+    constraint: str | None = ...,
+) -> ParameterNode[T]: ...
+@overload
+def node(
+    data: T,
+    name: str | None,
+    trainable: Literal[True],
+    description: str | None = ...,
+    constraint: str | None = ...,
+) -> ParameterNode[T]: ...
+@overload
+def node(
+    data: Node[T],
+    name: str | None = ...,
+    trainable: bool = ...,  # noqa: FBT001 - the original's signature
+    description: str | None = ...,
+    constraint: str | None = ...,
+) -> Node[T]: ...
+@overload
+def node(
+    data: T,
     name: str | None = ...,
     trainable: bool = ...,  # noqa: FBT001 - the original's signature
     description: str | None = ...,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from opto.trace import iterators
@@ -25,10 +25,7 @@ class SpecialMethods(Operators):
     __slots__ = ()
 
     _data: Any
-
-    def _note_test(self) -> None:
-        """Hook: note that the value was asked something."""
-        raise NotImplementedError
+    _note_test: Callable[[], None]
 
     def __bool__(self) -> bool:
         self._note_test()

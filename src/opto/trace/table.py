@@ -73,12 +73,11 @@ def _method(name: str, arguments: str = "", owner: str = "str") -> Row:
     return _row(name, calling(name), says, f"x {arguments}", method=name)
 
 
-def _change(name: str, arguments: str = "", owner: str = "list", method: str = "") -> Row:
+def _change(method: str, arguments: str = "", owner: str = "list", name: str = "") -> Row:
     """Row of a method that changes the value in place; here it works on a copy."""
-    says = f"x.{name}({', '.join(arguments.split())}), which changes the {owner} x"
-    row_name = name.strip("_")
-    function = calling(name)
-    return _row(row_name, function, says, f"x {arguments}", method=method or name, kind="change")
+    says = f"x.{method}({', '.join(arguments.split())}), which changes the {owner} x"
+    row_name, function = name or method.strip("_"), calling(method)
+    return _row(row_name, function, says, f"x {arguments}", method=method, kind="change")
 
 
 def calling(name: str) -> Callable[..., Any]:
@@ -268,7 +267,7 @@ CHANGES = (
     _change("popitem", "", "dict"),
     _change("setdefault", "key default", "dict"),
     _change("update", "", "dict"),
-    _change("add", "item", "set"),
+    _change("add", "item", "set", name="add_item"),
     _change("discard", "item", "set"),
     *(_change(f"{name}_update", "", "set") for name in ("intersection", "difference")),
     _change("symmetric_difference_update", "other", "set"),
