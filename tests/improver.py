@@ -36,7 +36,7 @@ def improve(messages: Sequence[Mapping[str, Any]]) -> str:
     """Answer an optimizer's prompt with better code, and the sales agent's with its facts."""
     prompt = "\n".join(str(message["content"]) for message in messages)
     if "Decide the language" in prompt and "#Variables" not in prompt:
-        return "es"
+        return "es" if "Hola" in prompt else "en"
     if "Extract name" in prompt and "#Variables" not in prompt:
         return "Juan"
     wanted = {
