@@ -20,6 +20,7 @@ def _not_iterable(value: Any) -> Any:
     raise TypeError(message)
 
 
+_REVERSED = Op("reversed", "[reversed] This is an operator: x backwards.", ("x",), reversed)
 _ITERATE = Op("iterate", _UNPACK, ("x",), _not_iterable)
 
 
@@ -53,6 +54,8 @@ def iterate_back(node: Any) -> Iterator[Any]:
     node._note_test()
     if _indexed(node._data):
         return (node._binary(_GETITEM, index) for index in reversed(range(len(node._data))))
+    if not hasattr(node._data, "__reversed__"):
+        node._unary(_REVERSED)  # raises
     backwards: Iterator[Any] = reversed(list(iterate(node)))
     return backwards
 

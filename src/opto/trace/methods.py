@@ -108,8 +108,11 @@ def _as_call(op: Op, name: str) -> Callable[..., Any]:
 
 
 def _as_change(op: Op, name: str) -> Callable[..., Any]:
+    special = name.startswith("__")
+
     def method(self: Operators, *args: Any, **kwargs: Any) -> Any:
-        self._require(name)
+        if not special:
+            self._require(name)
         return self._changed(op, args, kwargs)
 
     return method

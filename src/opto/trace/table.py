@@ -255,6 +255,8 @@ COLLECTIONS = (
     _method("symmetric_difference", "other", "set"),
     *(_method(name, "other", "set") for name in ("issubset", "issuperset", "isdisjoint")),
 )
+_SET = {"method": "__setitem__", "kind": "change"}
+_DELETE = {"method": "__delitem__", "kind": "change"}
 CHANGES = (
     _change("append", "item"),
     _change("extend", "items"),
@@ -271,8 +273,8 @@ CHANGES = (
     _change("discard", "item", "set"),
     *(_change(f"{name}_update", "", "set") for name in ("intersection", "difference")),
     _change("symmetric_difference_update", "other", "set"),
-    _change("__setitem__", "index item", "container"),
-    _change("__delitem__", "index", "container"),
+    _row("setitem", operator.setitem, "x[index] = item", "x index item", **_SET),
+    _row("delitem", operator.delitem, "del x[index]", "x index", **_DELETE),
 )
 PURE = (
     _row("pop", _pop, "the item that x.pop(index) gives", "x index"),
