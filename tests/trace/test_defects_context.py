@@ -169,7 +169,8 @@ def test_reads_in_another_task_are_not_the_running_bundle_s() -> None:
 
     async def both() -> Any:
         finish = asyncio.Event()
-        return (await asyncio.gather(slow(1, finish), elsewhere(finish)))[0]
+        call: Any = slow(1, finish)
+        return (await asyncio.gather(call, elsewhere(finish)))[0]
 
     assert asyncio.run(both()).data == 1
 

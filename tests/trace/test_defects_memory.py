@@ -265,7 +265,8 @@ def test_questions_about_deep_graphs() -> None:
 @pytest.mark.covers("A31", "S3.detach", "S23.copies")
 def test_a_detached_node_has_no_history() -> None:
     x = node([1], name="x", trainable=True)
-    y = x + [2]
+    more = [2]
+    y = x + more
     before = len(GRAPH)
 
     z = y.detach()
