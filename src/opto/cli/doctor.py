@@ -22,6 +22,8 @@ EXTRAS = {
     "litellm": "litellm",
 }
 
+_ERROR = "error: "
+
 
 def add_to(commands: Commands) -> None:
     """Declare the command."""
@@ -32,13 +34,12 @@ def add_to(commands: Commands) -> None:
 def _run(_: argparse.Namespace) -> int:
     print(f"opto {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print("\nmodel, by the first of these that is there:")
-    found = False
+    first = ""
     for number, rule in enumerate(RULES, 1):
         what = _outcome(rule)
-        used = bool(what) and not found
-        found = found or used
-        print(f"  {'->' if used else '  '} {number}. {rule.looks_at}: {what or 'no'}")
-    if not found:
+        print(f"  {'->' if what and not first else '  '} {number}. {rule.looks_at}: {what or 'no'}")
+        first = first or what
+    if not first:
         print(f"\n{WAYS}")
     print(f"\nlocal weights in {cache_folder() / 'models'}:")
     for name, weights in CATALOGUE.items():
@@ -48,7 +49,7 @@ def _run(_: argparse.Namespace) -> int:
         there = importlib.util.find_spec(module) is not None
         missing = f"missing (pip install 'trace-opt[{extra}]')"
         print(f"     {extra:8} {'installed' if there else missing}")
-    return 0 if found else 1
+    return 0 if first and not first.startswith(_ERROR) else 1
 
 
 def _outcome(rule: Rule) -> str:
@@ -56,5 +57,5 @@ def _outcome(rule: Rule) -> str:
     try:
         selection = rule.apply(Surroundings.here())
     except OptoError as error:
-        return f"error: {error}"
+        return f"{_ERROR}{error}"
     return f"{selection.model!r} ({selection.why})" if selection else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from opto.llm.base import (
     UNKNOWN_USAGE,
@@ -15,8 +15,6 @@ from opto.llm.base import (
     abilities_of,
     completion_of,
 )
-
-R = TypeVar("R", Completion, None)
 
 
 class Metered:
@@ -41,9 +39,9 @@ class Metered:
         try:
             reply = completion_of(self.llm(messages=messages, **options))
         except BaseException:
-            self._count(None)
+            self._failed()
             raise
-        return self._count(reply)
+        return self._counted(reply)
 
     async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
         """As the call, for a model with `acall`, or an async callable."""
@@ -51,15 +49,20 @@ class Metered:
         try:
             reply = completion_of(await call(messages=messages, **options))
         except BaseException:
-            self._count(None)
+            self._failed()
             raise
-        return self._count(reply)
+        return self._counted(reply)
 
-    def _count(self, reply: R) -> R:
+    def _failed(self) -> None:
         with self._lock:
             self.calls += 1
-            self.failures += reply is None
-            self.usage += UNKNOWN_USAGE if reply is None else reply.usage
+            self.failures += 1
+            self.usage += UNKNOWN_USAGE
+
+    def _counted(self, reply: Completion) -> Completion:
+        with self._lock:
+            self.calls += 1
+            self.usage += reply.usage
         return reply
 
     def __getstate__(self) -> dict[str, Any]:
