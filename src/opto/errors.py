@@ -157,6 +157,9 @@ class ExecutionError(OptoError):
     def __str__(self) -> str:
         return f"\n\n{self.exception_node.exception_report}"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.exception_node.as_error, ()
+
 
 # ---- proposals -----------------------------------------------------------------------------------
 

@@ -25,6 +25,15 @@ class Bound(NamedTuple):
     positional: int
 
 
+def _signature(fun: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(fun)
+    except ValueError:  # a builtin that doesn't tell: anything goes
+        kinds = (_P.VAR_POSITIONAL, _P.VAR_KEYWORD)
+        names = ("args", "kwargs")
+        return inspect.Signature([_P(*pair) for pair in zip(names, kinds, strict=True)])
+
+
 class Plan:
     """How calls of one function are bound.
 
@@ -35,7 +44,7 @@ class Plan:
     """
 
     def __init__(self, fun: Callable[..., Any]) -> None:
-        self.signature = inspect.signature(fun)
+        self.signature = _signature(fun)
         parameters = list(self.signature.parameters.values())
         by_position = {_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD}
         self.positional = tuple(p.name for p in parameters if p.kind in by_position)

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from inspect import iscoroutinefunction
 from types import FrameType, FunctionType, ModuleType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from opto.errors import ExecutionError as ExecutionError
 from opto.errors import InvalidArgument
 from opto.errors import TraceMissingInputsError as TraceMissingInputsError
 from opto.trace.broadcast import recursive_conversion
-from opto.trace.core import Node, lift
+from opto.trace.core import MessageNode, Node, lift
 from opto.trace.function import OPEN
 from opto.trace.function import FunModule as FunModule
 from opto.trace.holding import plain
@@ -22,8 +23,29 @@ from opto.trace.scope import READS
 from opto.trace.threads import install
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 install()
+
+
+class AsyncFunModule(FunModule[S]):
+    """A bundled coroutine function: a call gives a coroutine of a node."""
+
+    if TYPE_CHECKING:
+
+        def __call__(  # type: ignore[override]  # a coroutine of what the base gives
+            self, *args: Any, **kwargs: Any
+        ) -> Coroutine[Any, Any, MessageNode[S]]:
+            """Call the function; the call is recorded when it is awaited."""
+
+
+class Decorator(Protocol):
+    """What `bundle` with parentheses returns."""
+
+    @overload
+    def __call__(self, fun: Callable[..., Coroutine[Any, Any, S]], /) -> AsyncFunModule[S]: ...
+    @overload
+    def __call__(self, fun: Callable[..., R], /) -> FunModule[R]: ...
 
 
 def disable_external_dependencies_check(value: bool) -> None:
@@ -69,6 +91,8 @@ def trace_nodes() -> Iterator[set[Any]]:
 
 
 @overload
+def bundle(description: Callable[..., Coroutine[Any, Any, S]]) -> AsyncFunModule[S]: ...
+@overload
 def bundle(description: Callable[..., R]) -> FunModule[R]: ...
 @overload
 def bundle(
@@ -82,7 +106,7 @@ def bundle(
     *,
     projections: list[Any] | None = ...,
     output_name: str | None = ...,
-) -> Callable[[Callable[..., R]], FunModule[R]]: ...
+) -> Decorator: ...
 def bundle(  # noqa: PLR0913 - the original's signature
     description: Any = None,
     traceable_code: bool = False,
@@ -140,7 +164,8 @@ def _decorated(fun: Any, description: Any, options: dict[str, Any], frame: Frame
         inner: Any = fun.__func__
         return classmethod(_decorated(inner, description, options, frame))
     place = (frame.f_code.co_filename, frame.f_lineno)
-    return FunModule(fun, description, place=place, helpers=helpers, **options)
+    kind: type[FunModule[Any]] = AsyncFunModule if iscoroutinefunction(fun) else FunModule
+    return kind(fun, description, place=place, helpers=helpers, **options)
 
 
 def _helpers(frame: FrameType) -> dict[str, Any]:

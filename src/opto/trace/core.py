@@ -110,7 +110,8 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
         if not SCOPE.get().recording:
             self._data = changed
             return record(MessageNode, variant, (), value)
-        inputs = (earlier(self, MessageNode), *inputs[1:])
+        before = earlier(self, MessageNode)
+        inputs = tuple(before if node is self else node for node in inputs)
         made = record(MessageNode, variant, inputs, value)
         adopt(self, ref(made))
         later(self, changed, variant, inputs)

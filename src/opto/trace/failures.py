@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
+import textwrap
 import traceback
 from collections.abc import Mapping
 from functools import lru_cache
@@ -141,7 +142,7 @@ def _block(code: CodeType, sources: Mapping[str, str]) -> tuple[list[str], int] 
     if code.co_name == "<module>":
         return [line.rstrip("\n") for line in lines], 1
     block = inspect.getblock(lines[code.co_firstlineno - 1 :])
-    return [line.rstrip("\n") for line in block], code.co_firstlineno
+    return textwrap.dedent("".join(block)).splitlines(), code.co_firstlineno
 
 
 class Failed:

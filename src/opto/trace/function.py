@@ -6,7 +6,7 @@ import copy
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar, overload
 
@@ -24,7 +24,6 @@ from opto.trace.recording import constant
 from opto.trace.source import About, signature_text
 
 R = TypeVar("R")
-S = TypeVar("S")
 
 _EVAL = (
     "[eval] This operator eval(__code, *args, **kwargs) evaluates the code block, where __code is "
@@ -148,19 +147,27 @@ class FunModule(CodeContainer, Module, Generic[R]):
             label = f"exception_{name}"
             raise failed(op, (self.parameter,), error, sources=sources, name=label) from error
 
+    # What makes `inspect` see the function behind this: its kind and its signature.
+
+    @property
+    def __code__(self) -> Any:
+        return self._fun.__code__
+
+    @property
+    def __defaults__(self) -> Any:
+        return self._fun.__defaults__
+
+    @property
+    def __kwdefaults__(self) -> Any:
+        return self._fun.__kwdefaults__
+
     # ---- calls ----
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function and record the call."""
         return self(*args, **kwargs)
 
-    @overload
-    def __call__(
-        self: FunModule[Coroutine[Any, Any, S]], *args: Any, **kwargs: Any
-    ) -> Coroutine[Any, Any, MessageNode[S]]: ...
-    @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]:
         """Call the function and record the call; arguments may be nodes or plain values.
 
         Raises:
@@ -171,7 +178,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
         if self._self_node is not None:
             args = (self._self_node, *args)
         if kwargs or len(args) != self._simple_count:
-            return self._bound_call(args, kwargs)
+            return self._bound_call(args, kwargs)  # type: ignore[no-any-return]
         for value in args:
             if not isinstance(value, Node):
                 inputs, values = self._received(self._op.arguments, args)
@@ -179,10 +186,10 @@ class FunModule(CodeContainer, Module, Generic[R]):
         else:
             inputs, values = args, [node._data for node in args]
         if self.parameter is None:
-            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)
+            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)  # type: ignore[no-any-return]
         function, sources = self._current()
         inputs = (*inputs, self.parameter)
-        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)
+        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)  # type: ignore[no-any-return]
 
     def _bound_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call with defaults, names, or whatever else isn't one node for each parameter."""

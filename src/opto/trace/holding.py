@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,16 +13,17 @@ class NodeContainer:
 
 
 SCALARS = frozenset({int, float, str, bool, bytes, complex, type(None)})
-_CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
+_RELATIVES = (list, tuple, dict, set, frozenset, deque)
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, slice})
 
 
 def may_hold_nodes(value: object) -> bool:
-    """Whether to look for nodes inside: a builtin container or a dataclass, not empty."""
+    """Whether to look for nodes inside: a builtin container, slice or dataclass, not empty."""
     kind = value.__class__
     if kind in SCALARS:
         return False
     if kind in _CONTAINERS:
-        return bool(value)
+        return kind is slice or bool(value)
     return _is_record(value)
 
 
@@ -29,14 +31,14 @@ def _is_record(value: object) -> bool:
     kind = value.__class__
     if isinstance(value, NodeContainer):
         return False
-    return hasattr(kind, "__dataclass_fields__") or (
-        isinstance(value, tuple) and hasattr(kind, "_fields")
-    )
+    return hasattr(kind, "__dataclass_fields__") or isinstance(value, _RELATIVES)
 
 
 def _items(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return [item for pair in value.items() for item in pair]
+    if isinstance(value, slice):
+        return [value.start, value.stop, value.step]
     if hasattr(value.__class__, "__dataclass_fields__"):
         return [
             getattr(value, name)
@@ -72,16 +74,15 @@ def plain(value: Any, kind: type[Any], memo: dict[int, Any] | None = None) -> An
         return value
     if id(value) in memo:
         return memo[id(value)]
-    if isinstance(value, list):
-        result: list[Any] = []
-        memo[id(value)] = result
-        result.extend(plain(item, kind, memo) for item in value)
-        return result
-    if isinstance(value, dict):
-        table: dict[Any, Any] = {}
-        memo[id(value)] = table
-        table.update((plain(k, kind, memo), plain(v, kind, memo)) for k, v in value.items())
-        return table
+    if isinstance(value, (list, dict, deque)):
+        twin: Any = copy.copy(value)  # keeps what a relative has beside its items
+        memo[id(value)] = twin
+        twin.clear()
+        if isinstance(value, dict):
+            twin.update((plain(k, kind, memo), plain(v, kind, memo)) for k, v in value.items())
+        else:
+            twin.extend(plain(item, kind, memo) for item in value)
+        return twin
     return _plain_record(value, kind, memo)
 
 
@@ -93,5 +94,7 @@ def _plain_record(value: Any, kind: type[Any], memo: dict[int, Any]) -> Any:
             if hasattr(value, name):
                 object.__setattr__(twin, name, plain(getattr(value, name), kind, memo))
         return twin
-    items = [plain(item, kind, memo) for item in value]
+    items = [plain(item, kind, memo) for item in _items(value)]
+    if isinstance(value, slice):
+        return slice(*items)
     return value._make(items) if hasattr(value, "_make") else value.__class__(items)

@@ -4,10 +4,9 @@
 ``x`` earlier must go on showing the value that it was computed from. So the new value is a copy,
 and the old one moves to a node of its own:
 
-- For a parameter, that node is a copy of it (``clone``), and the change is made to the copy. The
-  parameter stays a root with the new value.
-- For any other node it is a twin that takes its place in the graph: its inputs and its consumers.
-  The node itself becomes the result of the change, so what was put in is among its inputs.
+- For a parameter, that node is a copy of it (``clone``). The parameter stays a root.
+- For any other node it is a twin that takes its place in the graph. The node itself becomes the
+  result of the change, so what was put in is among its inputs.
 """
 
 from __future__ import annotations
@@ -25,21 +24,31 @@ _CLONE = BY_NAME["clone"].op
 
 
 def earlier(node: Any, result: type[Any]) -> Any:
-    """Return the node that stands for the value of `node` before a change."""
+    """Return the node that stands for the value of `node` before a change.
+
+    What was computed from `node` so far has it as its input from now on.
+    """
+    before = living(node)
     if _is_parameter(node):
-        return record(result, _CLONE, (node,), node._data)
+        twin = record(result, _CLONE, (node,), node._data)
+    else:
+        twin = _twin(node)
+        node._children = None
+    for child in before:
+        child._inputs = tuple(twin if parent is node else parent for parent in child._inputs)
+        adopt(twin, ref(child))
+    return twin
+
+
+def _twin(node: Any) -> Any:
+    """Return a node that takes the place of `node` in the graph."""
     kind = type(node)
     twin = object.__new__(kind)
-    twin._data, twin._counter = node._data, node._counter
+    twin._data, twin._counter, twin._children = node._data, node._counter, None
     twin._number = node._counter.take()
     twin._extra = None if node._extra is None else dict(node._extra)
     for slot in kind._own_state:
         setattr(twin, slot, getattr(node, slot))
-    twin._children = None
-    for child in living(node):
-        child._inputs = tuple(twin if parent is node else parent for parent in child._inputs)
-        adopt(twin, ref(child))
-    node._children = None
     for parent in node._inputs:
         disown(parent, node)
         adopt(parent, ref(twin))
