@@ -21,12 +21,13 @@ test: $(VENV)/.stamp-test ## Run the tests (ARGS are handed to pytest)
 	@$(PY) -m pytest -q $(ARGS)
 
 test-all: ## Run the tests on each Python from 3.10 to 3.13 that is here (in .venv-3.x)
-	@for version in 3.10 3.11 3.12 3.13; do \
+	@failed=; for version in 3.10 3.11 3.12 3.13; do \
 	  found=; for python in python$$version ~/.pyenv/versions/$$version.*/bin/python; do \
 	    if "$$python" -c '' 2>/dev/null; then found=$$python; break; fi; done; \
 	  if [ -z "$$found" ]; then echo "== Python $$version: not here"; continue; fi; \
 	  echo "== Python $$version"; \
-	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || exit 1; done
+	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || failed="$$failed $$version"; done; \
+	if [ -n "$$failed" ]; then echo "Failed on Python$$failed"; exit 1; fi
 
 check: check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets ## All checks but the tests
 
