@@ -57,7 +57,8 @@ def test_the_parts_of_a_problem() -> None:
 
 
 def test_a104_each_line_of_code_is_there_whatever_the_order_of_parameters() -> None:
-    q, x, r = (node(i, name=n, trainable=n != "r") for i, n in ((2, "q"), (3, "x"), (1, "r")))
+    q, x = node(2, name="q", trainable=True), node(3, name="x", trainable=True)
+    r = node(1, name="r")
     n = q + r
     a = x + 1 + 1 + 1 + 1 + 1
     h = a * r + n * 1

@@ -30,7 +30,8 @@ Form = Literal["json", "tagged", "compact"]
 _KEYS: Mapping[str, str | None] = MappingProxyType(
     {"reasoning": "reasoning", "answer": "answer", "suggestion": "suggestion"}
 )
-_DEFAULT_CONTEXT = 60_000  # tokens of a problem for a model that doesn't say its context
+_DEFAULT_CONTEXT = 60_000  # tokens, for a model that doesn't say its own
+_PROMPT_TOKENS = 1000  # for what stands around the problem
 
 
 class OptoPrime(ModelOptimizer):
@@ -129,8 +130,8 @@ class OptoPrime(ModelOptimizer):
         """Write out a problem; the sections named in `mask` stay empty."""
         return instance_of(
             summary,
-            objective=self.objective,
-            template=self.example_problem_template,
+            objective=self.replace_symbols(self.objective, self.prompt_symbols),
+            template=self.replace_symbols(self.example_problem_template, self.prompt_symbols),
             limit=limit,
             mask=[self._section(name) for name in mask or ()],
         )
@@ -144,10 +145,14 @@ class OptoPrime(ModelOptimizer):
         """How many characters a problem may have."""
         tokens = self.problem_tokens
         if tokens is None:
-            context = self.abilities.context_tokens
-            asked = min(self.max_tokens, (context or 0) // 2)
-            tokens = _DEFAULT_CONTEXT if context is None else max(context - asked - 1000, 500)
+            context = self.abilities.context_tokens or _DEFAULT_CONTEXT
+            tokens = max(context - self.answer_tokens - _PROMPT_TOKENS, 500)
         return tokens * CHARACTERS_PER_TOKEN
+
+    @property
+    def answer_tokens(self) -> int:
+        """How long an answer may be: `max_tokens`, but no more than half of the context."""
+        return min(self.max_tokens, (self.abilities.context_tokens or _DEFAULT_CONTEXT) // 2)
 
     # ---- the prompt ------------------------------------------------------------------------------
 
@@ -284,7 +289,7 @@ class OptoPrime(ModelOptimizer):
 
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
-        reply = self.call_llm(request.system, request.user, verbose, self.max_tokens, **given)
+        reply = self.call_llm(request.system, request.user, verbose, self.answer_tokens, **given)
         proposal = parse_reply(reply, request.wanted, keys=self._keys)
         return self.converted(proposal.values, reply=reply)
 

@@ -112,7 +112,10 @@ class TextGrad(ModelOptimizer):
 
     def _value(self, name: str, values: dict[str, Entry]) -> str:
         entry = values.get(name)
-        return name if entry is None else f"{name} = {text_of(entry.data, self.print_limit)}"
+        if entry is None:
+            return name
+        limit = None if name in self.memory else self.print_limit  # parameters stay whole
+        return f"{name} = {text_of(entry.data, limit)}"
 
     def _summarise(
         self,

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from opto.errors import InvalidArgument
+from opto.llm.base import Abilities
+from opto.optimizers import OPRO, OptoPrime, TextGrad
+from opto.optimizers.backprop import Gradients
+from opto.optimizers.memory import trial_of
+from opto.optimizers.problem import Entry
+from opto.optimizers.prompts import Prompts, PromptText, placeholders, render
+from opto.testing import ScriptedModel
+from opto.trace import GRAPH, ParameterNode, bundle, node
+
+ALL = sorted(
+    file.name.removesuffix(".md")
+    for file in files("opto.optimizers.prompts").iterdir()
+    if file.name.endswith(".md")
+)
+
+
+# ---- rendering -----------------------------------------------------------------------------------
+
+
+def test_rendering_fills_every_placeholder() -> None:
+    assert render("$a ${b}c $$5", {"a": "1", "b": "$a"}) == "1 $ac $5"
+    assert placeholders("$a ${b}c $$5") == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"a": "1"}, "without a value: b"),
+        ({"a": "1", "b": "2", "c": "3"}, "not in the text: c"),
+        ({"a": "1", "c": "3"}, "without a value: b; not in the text: c"),
+    ],
+)
+def test_missing_and_surplus_values_are_errors(values: dict[str, str], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        render("$a $b", values, name="p")
+
+
+def test_own_files_replace_those_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "optoprime.objective.md").write_text("Be kind.\n", "utf-8")
+    x = node(1, trainable=True)
+    optimizer = OptoPrime([x], llm=ScriptedModel(), prompts=tmp_path)
+    assert optimizer.objective == "Be kind."
+    assert optimizer.representation_prompt == OptoPrime.representation_prompt
+
+
+def test_wrong_names_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="no prompt 'nothing'"):
+        Prompts().text("nothing")
+    with pytest.raises(InvalidArgument, match="no folder"):
+        Prompts(tmp_path / "nowhere")
+
+
+def test_a_prompt_as_class_attribute() -> None:
+    class Holder:
+        text = PromptText("memory")
+        prompts = Prompts()
+
+    assert Holder.text == Holder().text == Prompts().text("memory")
+
+
+# ---- snapshots -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_prompt_is_part_of_a_snapshot(name: str) -> None:
+    """Its longest line, that is: what the snapshots below show is what a model reads."""
+    shown = (
+        Path(__file__).with_name("__snapshots__").joinpath("test_prompts.ambr").read_text("utf-8")
+    )
+    literal = max(re.split(r"\$\{?\w+\}?|\n", Prompts().text(name)), key=len)
+    assert literal.replace("\\", "\\\\") in shown
+
+
+def program(
+    *, small: bool = False, schema: bool = False
+) -> tuple[list[ParameterNode[Any]], Any, Any]:
+    GRAPH.clear()
+
+    @bundle(trainable=True)
+    def scale(x: int) -> int:
+        """Scale the number."""
+        return x * 2
+
+    x = node(3, name="x", trainable=True, description="at most 9")
+    text = node("fast", name="mode", trainable=True)
+    out = scale(x) + node("slow", name="other").len() - text.len()
+    size: Any = "small" if small else "large"
+    abilities = Abilities(json_schema=schema, size=size)
+    return [x, text, scale.parameter], out, ScriptedModel("no answer", abilities=abilities)
+
+
+def asked(llm: ScriptedModel) -> list[str]:
+    calls = [
+        "\n\n".join(f"<<{m['role']}>>\n{m['content']}" for m in call.messages) for call in llm.calls
+    ]
+    return sorted(calls)
+
+
+@pytest.mark.parametrize(
+    ("settings", "small"),
+    [
+        ({}, False),
+        ({"form": "tagged", "include_example": True, "highlight_variables": True}, False),
+        ({"memory_size": 3, "json_keys": {"answer": None}}, False),
+        ({"memory_size": 3}, True),
+    ],
+    ids=["json", "tagged", "memory", "compact"],
+)
+def test_optoprime(settings: dict[str, Any], small: bool, snapshot: SnapshotAssertion) -> None:
+    parameters, out, llm = program(small=small)
+    optimizer = OptoPrime(parameters, llm=llm, **settings)
+    optimizer.backward(out, "should be 9")
+    for _ in range(2):
+        optimizer.step()
+    optimizer.memory.add(trial_of(optimizer.summarize()))
+    llm.calls.clear()
+    optimizer.step()
+    assert asked(llm) == snapshot
+
+
+def test_response_format(snapshot: SnapshotAssertion) -> None:
+    for small in (False, True):
+        parameters, out, llm = program(small=small, schema=True)
+        optimizer = OptoPrime(parameters, llm=llm)
+        optimizer.backward(out, "should be 9")
+        optimizer.step()
+        assert [call.options for call in llm.calls if "response_format" in call.options] == snapshot
+
+
+def test_opro(snapshot: SnapshotAssertion) -> None:
+    parameters, out, llm = program()
+    optimizer = OPRO(parameters, llm=llm)
+    optimizer.backward(out, "should be 9")
+    optimizer.step()
+    llm.calls.clear()
+    optimizer.step()
+    assert asked(llm) == snapshot
+
+
+def test_textgrad(snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters, out, llm = program()
+    optimizer = TextGrad(parameters, llm=llm, memory_size=1)
+    optimizer.backward(out, "should be 9")
+    optimizer.step()
+    llm.calls.clear()
+    monkeypatch.setattr("opto.optimizers.textgrad._LONGEST_FEEDBACK", 10)
+    gradients = Gradients()
+    for text in ("too big", "must be even"):
+        gradients.add("x0", text)
+    optimizer._summarise(["x0"], {"x0": Entry(3)}, gradients, verbose=False)
+    summaries = asked(llm)
+    for memory in optimizer.memory.values():
+        memory.add("an earlier feedback")
+    llm.calls.clear()
+    optimizer.step()
+    assert [*asked(llm), *summaries] == snapshot

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from opto.optimizers.backprop import Gradients, backward_waves
+from opto.optimizers.problem import Entry, Problem, Step
+
+
+def test_gradients() -> None:
+    gradients = Gradients([("a", "one"), ("a", " one "), ("b", "")])
+    assert gradients.text("a") == "one"
+    assert gradients.text("b") == gradients.text("c") == ""
+    gradients.add("a", "two")
+    assert gradients.of("a") == ["one", "two"]
+    assert gradients.text("a") == "- one\n- two"
+    gradients.replace("a", "three")
+    assert gradients.of("a") == ["three"]
+
+
+def test_waves_go_from_consumers_to_producers() -> None:
+    steps = (
+        Step(1, "p", "f", (("x", "v"),)),
+        Step(1, "q", "f", (("x", "v"), ("y", "v"))),
+        Step(1, "k", "f", (("x", "i"),)),
+        Step(2, "r", "g", (("x", "p"), ("y", "q"), ("z", "k"))),
+    )
+    problem = Problem(steps, {}, {"v": Entry(1)}, {"i": Entry(1)}, {}, {"r": Entry(1)}, ())
+    waves = [[(way.step.output, way.inputs) for way in wave] for wave in backward_waves(problem)]
+    assert waves == [[("r", ("p", "q"))], [("p", ("v",)), ("q", ("v",))]]

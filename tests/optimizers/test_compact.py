@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opto.llm.base import Abilities
+from opto.optimizers import OptoPrime
+from opto.testing import ScriptedModel
+from opto.trace import ExecutionError, bundle, node
+
+SMALL = Abilities(context_tokens=4096, json_schema=True, size="small")
+BETTER = "def total(xs: list[int]) -> int:\n    return sum(xs)"
+
+
+def total_of() -> Any:
+    @bundle(trainable=True)
+    def total(xs: list[int]) -> int:
+        """Add the numbers."""
+        return max(xs)
+
+    return total
+
+
+def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
+    total, x = total_of(), node(5, name="x", trainable=True, description="below 100")
+    llm = ScriptedModel(
+        lambda messages: (
+            f"```python\n{BETTER}\n```" if "Function:" in messages[1]["content"] else '{"x0": 7}'
+        ),
+        abilities=SMALL,
+    )
+    optimizer = OptoPrime([x, total.parameter], llm=llm)
+    assert optimizer.form == "compact"
+    optimizer.backward(total([1, 2]) * x, "should be 21")
+    assert optimizer.step() == {x: 7, total.parameter: BETTER}
+    by_kind = {"response_format" in call.options: call for call in llm.calls}
+    code, values = by_kind[False].messages[1]["content"], by_kind[True].messages[1]["content"]
+    assert "total(xs=[1, 2]) returned 2" in code
+    assert "multiply(x=2, y=x0) returned 10" in code
+    assert "x0 = 5  # below 100" in values
+    assert "Feedback: should be 21" in code
+    schema = by_kind[True].options["response_format"]["json_schema"]["schema"]
+    assert schema["properties"] == {"x0": {"type": "integer"}}
+    assert schema["required"] == ["x0"]
+
+
+def test_one_bad_answer_refuses_all() -> None:
+    total, x = total_of(), node(5, name="x", trainable=True)
+    llm = ScriptedModel(
+        lambda messages: "sorry" if "Function:" in messages[1]["content"] else '{"x0": 7}',
+        abilities=SMALL,
+    )
+    optimizer = OptoPrime([x, total.parameter], llm=llm)
+    optimizer.backward(total([1, 2]) * x, "should be 21")
+    assert optimizer.step() == {}
+    assert x.data == 5
+
+
+def test_what_was_refused_is_told_and_prompts_stay_short() -> None:
+    total = total_of()
+    llm = ScriptedModel(
+        ["```\ndef total(y): return 1\n```", f"```\n{BETTER}\n```"], abilities=SMALL
+    )
+    optimizer = OptoPrime(total.parameters(), llm=llm)
+    optimizer.backward(total([1, 2]), "should be 3")
+    optimizer.step()
+    optimizer.step()
+    assert total([1, 2]).data == 3
+    assert "must start with def total(xs)" in llm.calls[1].prompt
+    assert all(len(call.prompt) < 3000 for call in llm.calls)
+
+
+def test_an_exception_is_shown() -> None:
+    @bundle(trainable=True)
+    def first(xs: list[int]) -> int:
+        """Return the first."""
+        return xs[0]
+
+    llm = ScriptedModel(["TERMINATE"], abilities=SMALL)
+    optimizer = OptoPrime(first.parameters(), llm=llm)
+    with pytest.raises(ExecutionError) as caught:
+        first([])
+    optimizer.backward(caught.value.exception_node, "must not fail")
+    assert optimizer.step() == {}
+    assert "first(xs=[]) raised '(IndexError) list index out of range'" in llm.calls[0].prompt
+
+
+def test_long_runs_and_values_are_cut() -> None:
+    x = node("a", name="x", trainable=True)
+    llm = ScriptedModel(['{"x0": "b"}'], abilities=Abilities(size="small"))
+    optimizer = OptoPrime([x], llm=llm)
+    value: Any = x
+    for _ in range(40):
+        value = value + "long " * 100
+    optimizer.backward(value, "fb")
+    optimizer.step()
+    assert llm.calls[0].prompt.count("concat(") == 12
+    assert len(llm.calls[0].prompt) < 12 * 700 + 2000
+
+
+def test_an_own_objective() -> None:
+    x = node("a", name="x", trainable=True)
+    llm = ScriptedModel(['{"x0": "b"}'], abilities=SMALL)
+    optimizer = OptoPrime([x], llm=llm, objective="Rhyme.")
+    optimizer.backward(x + "", "fb")
+    optimizer.step()
+    assert llm.calls[0].messages[1]["content"].startswith("Rhyme.\n")

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from opto.errors import ServerError
+from opto.llm.base import Abilities, completion_of
+from opto.optimizers import TextGrad
+from opto.testing import ScriptedModel
+from opto.trace import ParameterNode, bundle, node
+from opto.trace.propagators import GraphPropagator
+
+PLAIN = Abilities()
+
+
+class Rules:
+    """Answers by what is asked: gradients name the call, new values come from a table."""
+
+    def __init__(self, **values: str) -> None:
+        self.values = values
+        self.prompts: list[str] = []
+        self.lock = threading.Lock()
+
+    def __call__(self, messages: Sequence[Mapping[str, Any]], **_: Any) -> Any:
+        prompt = messages[1]["content"]
+        with self.lock:
+            self.prompts.append(prompt)
+        return completion_of(self.answer(prompt))
+
+    def answer(self, prompt: str) -> str:
+        if "Operation: " in prompt:
+            call = prompt.partition("Operation: ")[2].partition("\n")[0]
+            if "Answer in this form" not in prompt:
+                return f"gradient of <{call}>"
+            names = prompt.partition("How should each of ")[2].partition(" change?")[0].split(", ")
+            return "\n".join(
+                f"<variable><name>{name}</name><value>{name} in <{call}></value></variable>"
+                for name in names
+            )
+        if "Name: " in prompt:
+            name = prompt.partition("Name: ")[2].partition("\n")[0]
+            return f"I think.\n<IMPROVED_VARIABLE>\n{self.values[name]}\n</IMPROVED_VARIABLE>"
+        return "summary"
+
+    def about(self, words: str) -> list[str]:
+        return [prompt for prompt in self.prompts if words in prompt]
+
+
+def test_c12_feedback_goes_back_operation_by_operation() -> None:
+    x = node("a", name="x", trainable=True)
+    rules = Rules(x0="b")
+    optimizer = TextGrad([x], llm=rules)
+    y = x + "c"
+    optimizer.backward(y.upper(), "make it better")
+    assert optimizer.step() == {x: "b"}
+    upper, concat, update = rules.prompts
+    assert "upper0 = upper(" in upper
+    assert "make it better" in upper
+    assert "gradient of <upper0 = upper(" in concat
+    assert "x0 = a" in concat
+    assert "gradient of <concat0 = concat(x=x0, y=str0)>" in update
+    assert "object at 0x" not in "".join(rules.prompts)
+
+
+def test_c13_models_with_create_extra_arguments_and_own_propagator() -> None:
+    class Client:
+        def create(self, **options: Any) -> Any:
+            return completion_of("<IMPROVED_VARIABLE>b</IMPROVED_VARIABLE>")
+
+    propagator = GraphPropagator()
+    x = node("a", trainable=True)
+    optimizer = TextGrad([x], llm=Client(), propagator=propagator)  # type: ignore[arg-type]  # by its create
+    assert optimizer.propagator is propagator
+    optimizer.backward(x + "c", "f")
+    assert optimizer.step(num_threads=2) == {x: "b"}
+
+
+def test_feedback_from_several_places_is_joined() -> None:
+    x = node(1, name="x", trainable=True)
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules)
+    y = x * 2
+    optimizer.backward((y + 1) * (y - 1), "more")
+    assert optimizer.step() == {x: 5}
+    (product,) = rules.about("Operation: multiply1")
+    assert "How should each of add0, subtract0 change?" in product
+    (inner,) = rules.about("Operation: multiply0")
+    assert "- gradient of <add0 =" in inner
+    assert "- gradient of <subtract0 =" in inner
+    assert len(rules.about("Name: x0")) == 1
+
+
+def test_long_feedback_from_several_places_is_summarised() -> None:
+    x = node(1, name="x", trainable=True)
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules)
+    optimizer.backward(x + 1, "a" * 3000)
+    optimizer.backward(x + 2, "b" * 3000)
+    rules.answer = lambda prompt: (  # type: ignore[method-assign]  # long answers
+        "summary" if "The value: " in prompt else Rules.answer(rules, prompt) + "c" * 3000
+    )
+    assert optimizer.step() == {x: 5}
+    assert len(rules.about("The value: x0 = 1")) == 1
+
+
+def test_the_same_question_is_asked_once() -> None:
+    x = node(1, name="x", trainable=True)
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules)
+    optimizer.backward(x + 1, "more")
+    problem = optimizer.summarize()
+    questions = [("s", "Operation: f\n"), ("s", "Operation: g\n"), ("s", "Operation: f\n")]
+    assert optimizer._answers(questions, verbose=False) == [
+        "gradient of <f>",
+        "gradient of <g>",
+        "gradient of <f>",
+    ]
+    assert len(rules.prompts) == 2
+    assert problem.user_feedback == "more"
+
+
+def test_calls_of_one_level_run_at_the_same_time() -> None:
+    together = threading.Barrier(3, timeout=20)
+
+    def answer(messages: Sequence[Mapping[str, Any]]) -> str:
+        if "Operation: add" in messages[1]["content"]:
+            together.wait()  # fails unless all three wait at once
+        return "<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>"
+
+    parameters: list[ParameterNode[int]] = [node(i, trainable=True) for i in range(3)]
+    optimizer = TextGrad(parameters, llm=ScriptedModel(answer))
+    for parameter in parameters:
+        optimizer.backward(parameter + 1, "more")
+    assert set(optimizer.step().values()) == {2}
+
+
+def test_parameters_are_updated_all_or_none() -> None:
+    x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
+    optimizer = TextGrad([x, y], llm=Rules(x0="5", y0="many"))
+    optimizer.backward(x + y, "more")
+    assert optimizer.step() == {}
+    assert (x.data, y.data) == (1, 2)
+    assert "y0: expected an int" in optimizer.refused[0].reason
+
+
+def test_only_what_depends_on_a_parameter_is_asked_about() -> None:
+    x = node(1, name="x", trainable=True)
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules)
+    constant = node(3, name="k") + 4
+    optimizer.backward(x + constant, "more")
+    optimizer.step()
+    assert len(rules.about("Operation: ")) == 1
+    assert "How should x0 change?" in rules.about("Operation: ")[0]
+
+
+def test_feedback_on_a_parameter_needs_no_gradient() -> None:
+    x = node(1, name="x", trainable=True)
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules)
+    x.backward("too small")
+    assert optimizer.step() == {x: 5}
+    assert len(rules.prompts) == 1
+    assert "too small" in rules.prompts[0]
+
+
+def test_memory_of_past_feedback_and_constraints() -> None:
+    x = node(1, name="x", trainable=True, description="must be odd")
+    rules = Rules(x0="5")
+    optimizer = TextGrad([x], llm=rules, memory_size=1)
+    for feedback in ("first", "second", "third"):
+        optimizer.zero_feedback()
+        x.backward(feedback)
+        optimizer.step()
+    last = rules.prompts[-1]
+    assert "Constraint: must be odd" in last
+    assert "Feedback on earlier values" in last
+    assert "second" in last
+    assert "first" not in last
+
+
+@bundle(trainable=True)
+def greet(name: str) -> str:
+    """Say hello."""
+    return name
+
+
+def test_code_may_stand_in_a_block() -> None:
+    code = 'def greet(name: str) -> str:\n    return f"Hello {name}"'
+    llm = ScriptedModel(["say hello", f"```python\n{code}\n```"], abilities=PLAIN)
+    optimizer = TextGrad(greet.parameters(), llm=llm, log=True)
+    before = greet.parameter.data
+    try:
+        optimizer.backward(greet("Ada"), "say hello")
+        optimizer.step()
+        assert greet("Ada").data == "Hello Ada"
+    finally:
+        greet.parameter._data = before
+    assert len(optimizer.log or []) == 2
+
+
+def test_an_update_without_marks_is_refused() -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = TextGrad([x], llm=ScriptedModel(["5"], abilities=PLAIN))
+    x.backward("fb")
+    assert optimizer.step() == {}
+    assert "between <IMPROVED_VARIABLE>" in optimizer.refused[0].reason
+
+
+def test_an_answer_for_several_inputs_without_names_goes_to_all() -> None:
+    x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
+    optimizer = TextGrad([x, y], llm=ScriptedModel(["Both should grow."], abilities=PLAIN))
+    optimizer.backward(x + y, "more")
+    gradients = optimizer.gradients(optimizer.summarize())
+    assert gradients.text("x0") == gradients.text("y0") == "Both should grow."
+
+
+def test_errors_of_the_model_are_raised() -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = TextGrad([x], llm=ScriptedModel([ServerError("down")]))
+    optimizer.backward(x + 1, "more")
+    with pytest.raises(ServerError):
+        optimizer.step()
