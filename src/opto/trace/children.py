@@ -9,7 +9,7 @@ from weakref import ref
 if TYPE_CHECKING:
     from opto.trace.abstract import AbstractNode
 
-_FIRST_LIMIT = 16
+_FIRST_LIMIT = 64
 _sweeping = Lock()
 
 

@@ -21,7 +21,7 @@ from opto.trace.modules import Module
 from opto.trace.ops import Op, get_op_name
 from opto.trace.parameters import ParameterNode
 from opto.trace.recording import constant
-from opto.trace.source import About, signature_text
+from opto.trace.source import About
 
 R = TypeVar("R")
 
@@ -92,14 +92,13 @@ class FunModule(CodeContainer, Module, Generic[R]):
 
     def _made_parameter(self, projections: list[Any] | None) -> ParameterNode[str]:
         found = self.about.found
-        if found is None or "def " not in found.text:
+        if found is None or found.head is None:
             message = (
                 f"{self._fun_name} can't be trainable: its source isn't the text of a function "
                 "defined by def. Define it so in a file or a notebook cell"
             )
             raise SourceNotFound(message)
-        head = signature_text(found.text, self._fun.__name__)
-        constraint = f"The code should start with:\n{head}"
+        constraint = f"The code should start with:\n{found.head}"
         return ParameterNode(
             found.text,
             name="__code",

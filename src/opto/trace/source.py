@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from opto.errors import SourceNotFound
-
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+from opto.trace.block import FunctionNode as FunctionNode
+from opto.trace.block import block_at
 
 
 class Source(NamedTuple):
-    """Text of a function, dedented, and the line of the file at which it starts."""
+    """Text of a function, dedented.
+
+    Attributes:
+        text: the text.
+        line: the line of the file at which it starts.
+        head: the text from ``def`` to the colon, or to the end of the docstring; None if it isn't
+            defined by ``def``.
+    """
 
     text: str
     line: int
+    head: str | None
 
 
 class About(Mapping[str, Any]):
@@ -83,26 +92,41 @@ def source_of(fun: Callable[..., Any], place: tuple[str, int] | None = None) -> 
         SourceNotFound: if Python can't find the text.
     """
     plain = inspect.unwrap(fun)
-    try:
-        lines, start = inspect.getsourcelines(plain)
-    except (OSError, TypeError) as error:
-        name = getattr(fun, "__qualname__", repr(fun))
-        message = (
-            f"the source of {name} can't be found: it was defined where no file holds its text "
-            "(exec, the plain REPL, C). Define it in a file or a notebook cell"
-        )
-        raise SourceNotFound(message) from error
-    start = max(start, 1)
-    definition = definition_in("".join(lines))
+    text, start, definition = _block_of(plain)
     skipped = 0
     if definition is not None and place is not None and _same_file(plain, place[0]):
         for decorator in definition.decorator_list:
             first, last = decorator.lineno, decorator.end_lineno or decorator.lineno
             if start + first - 1 <= place[1] <= start + last - 1:
                 skipped = last
-    text = textwrap.dedent("".join(lines[skipped:]))
-    skipped_blank = len(text) - len(text.lstrip("\n"))
-    return Source(text.strip("\n"), start + skipped + skipped_blank)
+    lines = text.splitlines(keepends=True)
+    rest = "".join(lines[skipped:])
+    blank = len(rest) - len(rest.lstrip("\n"))
+    head = None if definition is None else _head(lines, definition)
+    return Source(rest.strip("\n"), start + skipped + blank, head)
+
+
+def _block_of(plain: Callable[..., Any]) -> tuple[str, int, FunctionNode | None]:
+    """Return the dedented text of a function, the line where it starts, and its definition."""
+    code = getattr(plain, "__code__", None)
+    if code is not None:
+        linecache.checkcache(code.co_filename)
+        lines = linecache.getlines(code.co_filename, getattr(plain, "__globals__", None))
+        if 0 < code.co_firstlineno <= len(lines):
+            found = block_at(lines, code.co_firstlineno - 1)
+            if found is not None:
+                return found[0], code.co_firstlineno, found[1]
+    try:
+        lines, start = inspect.getsourcelines(plain)
+    except (OSError, TypeError) as error:
+        name = getattr(plain, "__qualname__", repr(plain))
+        message = (
+            f"the source of {name} can't be found: it was defined where no file holds its text "
+            "(exec, the plain REPL, C). Define it in a file or a notebook cell"
+        )
+        raise SourceNotFound(message) from error
+    text = textwrap.dedent("".join(lines))
+    return text, max(start, 1), definition_in(text)
 
 
 def _same_file(fun: Any, file: str) -> bool:
@@ -136,7 +160,10 @@ def signature_text(text: str, name: str | None = None) -> str:
     definition = definition_in(text, name)
     if definition is None:
         return text.strip()
-    lines = textwrap.dedent(text).splitlines()
+    return _head(textwrap.dedent(text).splitlines(keepends=True), definition)
+
+
+def _head(lines: list[str], definition: FunctionNode) -> str:
     first = definition.body[0]
     if ast.get_docstring(definition, clean=False) is not None:
         last_line, last_column = first.end_lineno or first.lineno, first.end_col_offset
@@ -144,4 +171,4 @@ def signature_text(text: str, name: str | None = None) -> str:
         last_line, last_column = first.lineno, first.col_offset
     head = lines[definition.lineno - 1 : last_line]
     head[-1] = head[-1].encode()[:last_column].decode()
-    return "\n".join(head).rstrip()
+    return "".join(head).rstrip()
