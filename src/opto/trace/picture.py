@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -165,10 +165,22 @@ def draw(
         return tuple(found.values())
 
     order = graph.inputs_first(nodes, shown)
-    rows = graph.levels(order, shown)
+    rows = _rows(order, shown)
     boxes = [Box(node.py_name, style.get_attrs(node), rows[id(node)]) for node in order]
     arrows = [(parent.py_name, node.py_name) for node in order for parent in shown(node)]
     return Picture(boxes, arrows, reverse=reverse)
+
+
+def _rows(order: list[Any], shown: Callable[[Any], tuple[Any, ...]]) -> dict[int, int]:
+    """Return the row of each node by ``id``: its level, for an input just above its first use."""
+    rows = graph.levels(order, shown)
+    first_use: dict[int, int] = {}
+    for node in order:
+        for parent in shown(node):
+            used = rows[id(node)]
+            first_use[id(parent)] = min(used, first_use.get(id(parent), used))
+    above = {key: row - 1 for key, row in first_use.items() if rows[key] == 0}
+    return {**rows, **above}
 
 
 def _is_parameter(node: Any) -> bool:
@@ -194,7 +206,8 @@ def _svg(picture: Picture) -> str:
     places, width, height = _layout(picture)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}"',
-        f' viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12">',
+        f' viewBox="0 0 {width:.0f} {height:.0f}" font-family="monospace" font-size="12"',
+        ' xml:space="preserve">',
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8"',
         ' markerHeight="8" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="#555"/>',
         "</marker></defs>",
