@@ -39,6 +39,14 @@ def test_a_plain_function_is_a_model() -> None:
     assert OptoPrime([x], llm=llm).call_llm("s", "u") == "2 messages"
 
 
+def test_a_function_may_call_the_messages_as_it_likes() -> None:
+    def llm(m: list[dict[str, str]], **_: Any) -> str:
+        return m[1]["content"]
+
+    x = node(1, trainable=True)
+    assert OptoPrime([x], llm=llm).call_llm("s", "u") == "u"
+
+
 def test_what_is_no_model() -> None:
     with pytest.raises(WrongType, match="llm must be callable"):
         OptoPrime([node(1, trainable=True)], llm="gpt-4")  # type: ignore[arg-type]  # the point

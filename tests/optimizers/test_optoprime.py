@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from typing import Any
@@ -424,6 +425,17 @@ def test_arguments_that_a_trainer_adds_are_taken() -> None:
 def test_wrong_settings(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgument, match=words):
         ready(**settings)
+
+
+def test_a_copy_has_its_own_state_and_the_same_parameters() -> None:
+    x, optimizer, _ = ready(says(x0=2), says(x0=3), memory_size=2)
+    optimizer.step()
+    twin = copy.deepcopy(optimizer)
+    assert twin.parameters is optimizer.parameters
+    assert twin.step() == {x: 3}
+    assert (len(optimizer.log or []), len(twin.log or [])) == (1, 2)
+    assert len(optimizer.memory) == 1
+    assert pickle.loads(pickle.dumps(twin.summarize())) == twin.summarize()
 
 
 def test_no_state_is_shared() -> None:

@@ -8,6 +8,7 @@ from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -221,12 +222,31 @@ def default_model(config_list: Sequence[Mapping[str, Any]] | None = None) -> Mod
 
 def _callable(llm: object) -> Model:
     if callable(llm):
-        return cast(Model, llm)
+        model = cast(Model, llm)
+        return model if _binds(model, messages=[]) or not _binds(model, []) else _Positional(model)
     create = getattr(llm, "create", None)  # clients in the style of OpenAI's and AutoGen's
     if not callable(create):
         message = f"llm must be callable as llm(messages=[...]), not {type(llm).__name__}"
         raise WrongType(message)
     return cast(Model, create)
+
+
+def _binds(llm: Model, *args: Any, **kwargs: Any) -> bool:
+    try:
+        signature(llm).bind(*args, max_tokens=1, **kwargs)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class _Positional:
+    """Calls a function whose parameter for the messages has another name."""
+
+    def __init__(self, llm: Model) -> None:
+        self.llm = llm
+
+    def __call__(self, messages: object, **options: Any) -> Any:
+        return self.llm(messages, **options)
 
 
 def function_of(parameter: Parameter) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
@@ -147,6 +148,16 @@ class Optimizer(ABC):
             yield
         finally:
             _set_all(before)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
+        """Return a copy with a state of its own, for the same parameters."""
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        memo[id(self.parameters)] = self.parameters
+        memo.update((id(parameter), parameter) for parameter in self.parameters)
+        for name, value in self.__dict__.items():
+            setattr(twin, name, copy.deepcopy(value, memo))
+        return twin
 
     def _refuse(self, error: ProposalError) -> None:
         self.refused.append(error)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from opto.trace.nodes import MessageNode, ParameterNode
@@ -171,7 +170,7 @@ def read_problem(
             (others if computed else inputs)[name] = entry_of(node)
     return Problem(
         tuple(steps),
-        MappingProxyType(calls.documentation),
+        calls.documentation,
         {names.name(p): entry_of(p) for p in wanted.values() if id(p) in variables},
         inputs,
         others,
