@@ -9,7 +9,6 @@ from weakref import ref
 from opto.errors import InvalidArgument, WrongType
 from opto.trace import graph
 from opto.trace.children import Children, living
-from opto.trace.ops import Op
 from opto.trace.scope import READS, SCOPE, Counter
 
 T = TypeVar("T")
@@ -43,7 +42,7 @@ class AbstractNode(Generic[T_co]):
 
     # What only results have; their class has slots of these names.
     _inputs: tuple[AbstractNode[Any], ...] = ()
-    _op: Op | None = None
+    _op: Any = None  # an `Op` for a result
     _flags = 0
 
     _data: Any
@@ -81,7 +80,7 @@ class AbstractNode(Generic[T_co]):
             reads.append((self, False))
 
     @property
-    def type(self) -> type[Any]:
+    def type(self) -> Any:
         """The type of the value."""
         return type(self._data)
 

@@ -81,7 +81,8 @@ def recursive_conversion(
         if isinstance(obj, Node):
             return true_func(obj)
         if isinstance(obj, (tuple, list, set)):
-            return type(obj)(convert(item) for item in obj)
+            kind: Any = type(obj)
+            return kind(convert(item) for item in obj)
         if isinstance(obj, dict):
             return {key: convert(value) for key, value in obj.items()}
         if isinstance(obj, NodeContainer):

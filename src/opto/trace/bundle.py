@@ -37,6 +37,7 @@ class AsyncFunModule(FunModule[S]):
             self, *args: Any, **kwargs: Any
         ) -> Coroutine[Any, Any, MessageNode[S]]:
             """Call the function; the call is recorded when it is awaited."""
+            raise NotImplementedError
 
 
 class Decorator(Protocol):

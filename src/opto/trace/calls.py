@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from opto.errors import TraceMissingInputsError
 from opto.trace.abstract import LEARNS
-from opto.trace.core import MessageNode, Node, failed
+from opto.trace.core import RESULT, MessageNode, Node, failed
 from opto.trace.mutation import WATCHED, Snapshots, as_received, snapshots
 from opto.trace.ops import Op
 from opto.trace.recording import record, record_output
@@ -23,7 +23,8 @@ class Bundle(Protocol):
     catch_execution_error: bool
 
     def may_read_anything(self) -> bool:
-        """Whether it may read nodes that aren't among its inputs."""
+        """Whether the function may read nodes that aren't among its inputs."""
+        ...
 
 
 # All runners take the same: the bundled function; the operation, with the names of the inputs; the
@@ -56,10 +57,10 @@ def run(
     finally:
         READS.reset(token)
     if before:
-        inputs = as_received(MessageNode, inputs, args, before)
+        inputs = as_received(RESULT, inputs, args, before)
     if reads or isinstance(output, Node):
         return _recorded(owner, op, inputs, output, reads)
-    return record(MessageNode, op, inputs, output)
+    return record(RESULT, op, inputs, output)
 
 
 async def run_async(
@@ -84,7 +85,7 @@ async def run_async(
     finally:
         READS.reset(token)
     if before:
-        inputs = as_received(MessageNode, inputs, args, before)
+        inputs = as_received(RESULT, inputs, args, before)
     return _recorded(owner, op, inputs, output, reads)
 
 
@@ -117,7 +118,7 @@ def run_generator(
             _unseen(owner, op, inputs, reads)
             yield item._data if isinstance(item, Node) else item
 
-    return record(MessageNode, op, inputs, drive())
+    return record(RESULT, op, inputs, drive())
 
 
 async def run_async_generator(
@@ -156,7 +157,7 @@ def _recorded(
     owner: Bundle, op: Op, inputs: tuple[Any, ...], output: Any, reads: Reads
 ) -> MessageNode[Any]:
     unseen = _unseen(owner, op, inputs, reads)
-    made = record_output(MessageNode, op, inputs, output, unseen)
+    made: MessageNode[Any] = record_output(RESULT, op, inputs, output, unseen)
     if unseen:
         made._extra = {**(made._extra or {}), "external": tuple(unseen)}
     return made

@@ -70,8 +70,8 @@ class _Namespace(dict[str, Any]):
         super().__init__(__builtins__=builtins, __name__=surroundings.fun.__module__)
         self.helpers = surroundings.helpers
         self.outer: dict[str, Any] = getattr(surroundings.fun, "__globals__", {})
-        names = getattr(getattr(surroundings.fun, "__code__", None), "co_freevars", ())
-        self.cells = dict(
+        names: tuple[str, ...] = _free_names(surroundings.fun)
+        self.cells: dict[str, types.CellType] = dict(
             zip(names, getattr(surroundings.fun, "__closure__", None) or (), strict=True)
         )
 
@@ -139,8 +139,13 @@ def load(text: str, surroundings: Surroundings) -> Loaded:
     return Loaded(text, function, filename)
 
 
+def _free_names(fun: Any) -> tuple[str, ...]:
+    names: tuple[str, ...] = getattr(getattr(fun, "__code__", None), "co_freevars", ())
+    return names
+
+
 def _class_cell(fun: Any) -> types.CellType | None:
-    names = getattr(getattr(fun, "__code__", None), "co_freevars", ())
+    names = _free_names(fun)
     return dict(zip(names, fun.__closure__ or (), strict=True)).get("__class__") if names else None
 
 

@@ -144,7 +144,7 @@ def _parameters_in(path: str, value: Any, above: tuple[int, ...]) -> Iterator[tu
     elif isinstance(value, ParameterContainer):
         yield path, value
     elif isinstance(value, (list, tuple, dict)) and id(value) not in above:
-        items = value.items() if isinstance(value, dict) else enumerate(value)
+        items: Any = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
             if isinstance(item, (NodeContainer, Node, list, tuple, dict)):
                 yield from _parameters_in(f"{path}.{key}", item, (*above, id(value)))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -61,7 +59,7 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
         constraint: str | None = None,
         info: object = None,
     ) -> None:
-        AbstractNode.__init__(self, value, name=name)
+        super().__init__(value, name=name)
         if description is not None or constraint is not None or info is not None:
             self._describe(description, constraint, info)
 
@@ -72,18 +70,18 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
             value = op.function(self._data)
         except Exception as error:
             raise failed(op, (self,), error) from error
-        return record(MessageNode, op, (self,), value)
+        return record(RESULT, op, (self,), value)
 
     def _binary(self, op: Op, other: Any) -> Any:
         if other.__class__ in SCALARS:
-            other = constant(Node, other)
+            other = constant(PLAIN, other)
         elif not isinstance(other, Node):
             other = lift(other)
         try:
             value = op.function(self._data, other._data)
         except Exception as error:
             raise failed(op, (self, other), error) from error
-        return record(MessageNode, op, (self, other), value)
+        return record(RESULT, op, (self, other), value)
 
     def _reflected(self, op: Op, other: Any) -> Any:
         return lift(other)._binary(op, self)
@@ -102,26 +100,25 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
             return None
         except Exception as error:
             raise failed(_NEXT, (self,), error) from error
-        return record(MessageNode, _NEXT, (self,), value)
+        return record(RESULT, _NEXT, (self,), value)
 
     def _changed(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         changed = copy.copy(self._data)
         variant, inputs, value = _computed(op, (self, *args), kwargs, changed)
         if not SCOPE.get().recording:
             self._data = changed
-            return record(MessageNode, variant, (), value)
-        before = earlier(self, MessageNode)
+            return record(RESULT, variant, (), value)
+        before = earlier(self, RESULT)
         inputs = tuple(before if node is self else node for node in inputs)
-        made = record(MessageNode, variant, inputs, value)
+        made = record(RESULT, variant, inputs, value)
         adopt(self, ref(made))
         later(self, changed, variant, inputs)
         return made
 
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         """Stand for the outcome of a change; see `inplace`."""
-        flags = functools.reduce(operator.or_, (parent._flags for parent in inputs))
-        self.__class__ = _ChangedNode
-        self._extra = {**(self._extra or {}), "origin": (op, inputs, flags & LEARNS)}
+        self.__class__ = _ChangedNode  # pyright: ignore[reportAttributeAccessIssue]  # same layout
+        self._extra = {**(self._extra or {}), "origin": (op, inputs, _flags_of(inputs))}
 
     # ---- feedback ----
 
@@ -182,7 +179,7 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
             value = _CALL.function(self._data, *args, **kwargs)
         except Exception as error:
             raise failed(op, nodes, error) from error
-        return record_output(MessageNode, op, nodes, value)
+        return record_output(RESULT, op, nodes, value)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call the method `name` of the value."""
@@ -203,7 +200,7 @@ class _ChangedNode(Node[T_co]):
         return "Node"
 
     @property
-    def _op(self) -> Op:  # type: ignore[override]  # a class attribute of roots
+    def _op(self) -> Op:
         return self._extra["origin"][0]  # type: ignore[index,no-any-return]  # set by `_become`
 
     @property
@@ -244,7 +241,7 @@ class MessageNode(Node[T_co]):
         if by_name and not SCOPE.get().recording:
             message = "a result made under stop_tracing has no inputs; pass inputs=[]"
             raise InvalidArgument(message)
-        Node.__init__(self, value, name=name or op_name)
+        super().__init__(value, name=name or op_name)
         if info is not None:
             self._extra = {"info": info}
         self._op = Op(op_name, description, tuple(by_name), _unknown)
@@ -278,7 +275,7 @@ class MessageNode(Node[T_co]):
 
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self._op, self._inputs = op, inputs
-        self._flags = functools.reduce(operator.or_, (p._flags for p in inputs)) & LEARNS
+        self._flags = _flags_of(inputs)
 
     def _copied(self, data: Any) -> Any:
         twin = super()._copied(data)
@@ -286,7 +283,7 @@ class MessageNode(Node[T_co]):
         return twin
 
 
-class ExceptionNode(Failed, MessageNode[str]):
+class ExceptionNode(Failed, MessageNode[str]):  # pyright: ignore[reportIncompatibleVariableOverride]  # the mixin only names what it reads
     """An operation that raised; its data is ``(<type>) <message>``.
 
     Args:
@@ -315,9 +312,21 @@ class ExceptionNode(Failed, MessageNode[str]):
         return "MessageNode"
 
 
+def _flags_of(inputs: tuple[Node[Any], ...]) -> int:
+    flags = 0
+    for parent in inputs:
+        flags |= parent._flags
+    return flags & LEARNS
+
+
 def _unknown(*_args: object, **_kwargs: object) -> object:
     message = "this result was made by hand; its operation has no function"
     raise InvalidArgument(message)
+
+
+# The classes as the recorder takes them: of any value.
+PLAIN: type[Node[Any]] = Node
+RESULT: type[MessageNode[Any]] = MessageNode
 
 
 # ---- applying ------------------------------------------------------------------------------------
@@ -338,8 +347,8 @@ def lift(value: Any, name: str | None = None) -> Node[Any]:
         if held:
             names = tuple(f"item_{index}" for index in range(len(held)))
             op = Op(name or type(value).__name__, _HOLDS, names, _unknown, fun_name="collect")
-            return record(MessageNode, op, tuple(held), plain(value, Node))
-    return constant(Node, value, name)
+            return record(RESULT, op, tuple(held), plain(value, Node))
+    return constant(PLAIN, value, name)
 
 
 def apply(op: Op, *args: Any, **kwargs: Any) -> MessageNode[Any]:
@@ -349,7 +358,7 @@ def apply(op: Op, *args: Any, **kwargs: Any) -> MessageNode[Any]:
         ExecutionError: if its function raises.
     """
     variant, inputs, value = _computed(op, args, kwargs)
-    return record(MessageNode, variant, inputs, value)
+    return record(RESULT, variant, inputs, value)
 
 
 def _computed(
@@ -359,7 +368,7 @@ def _computed(
 
     The values `instead` are used in place of those of the first arguments.
     """
-    nodes = [arg if isinstance(arg, Node) else lift(arg) for arg in args]
+    nodes: list[Node[Any]] = [lift(arg) for arg in args]
     named = {key: lift(value, key) for key, value in kwargs.items()}
     inputs = (*nodes, *named.values())
     variant = op.with_arguments((*argument_names(op.arguments, len(nodes)), *named))

@@ -25,7 +25,8 @@ def class_source(instance: Any) -> str:
         SourceNotFound: if the source of the class can't be found.
         InvalidArgument: if a value has no literal form.
     """
-    cls = getattr(type(instance), "__opto_wrapped__", type(instance))
+    kind: type = type(instance)
+    cls: type = getattr(kind, "__opto_wrapped__", kind)
     text, definition = _parsed(cls)
     members = dict(_members(instance, cls, text, definition))
     bases = [ast.unparse(base) for base in definition.bases]
@@ -123,7 +124,8 @@ def _current(instance: Any, node: ast.Assign | ast.AnnAssign) -> str | None:
         return None
     if target.value.id != "self":
         return None
-    held = vars(instance).get(target.attr)
+    attributes: dict[str, Any] = vars(instance)
+    held = attributes.get(target.attr)
     value = plain(held, Node)
     if value is held:
         return None
@@ -166,7 +168,7 @@ def _imports_used(cls: type, body: str) -> list[str]:
     used = {
         node.id for node in ast.walk(ast.parse(f"class _:\n{body}")) if isinstance(node, ast.Name)
     }
-    found = []
+    found: list[str] = []
     for statement in tree.body:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             bound = {(name.asname or name.name).partition(".")[0] for name in statement.names}

@@ -109,7 +109,7 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
 
 
 def _steps(error: BaseException) -> tuple[tuple[CodeType, int], ...]:
-    steps = []
+    steps: list[tuple[CodeType, int]] = []
     entry = error.__traceback__
     while entry is not None:
         steps.append((entry.tb_frame.f_code, entry.tb_lineno))

@@ -15,7 +15,7 @@ from opto.trace.binding import Plan
 from opto.trace.calls import run, run_async, runner_of
 from opto.trace.code import Loaded, Surroundings, load
 from opto.trace.containers import RESERVED, CodeContainer
-from opto.trace.core import MessageNode, Node, failed, lift
+from opto.trace.core import PLAIN, MessageNode, Node, failed, lift
 from opto.trace.methods_of import bound_to
 from opto.trace.modules import Module
 from opto.trace.ops import Op, get_op_name
@@ -371,11 +371,11 @@ def _may_recur(fun: Callable[..., Any]) -> bool:
 def _as_input(value: Any, name: str) -> tuple[Any, Any]:
     """Return the node for an argument that is no node, and what the function receives."""
     if isinstance(value, FunModule):
-        return value.parameter or constant(Node, value, name), value
+        return value.parameter or constant(PLAIN, value, name), value
     given = lift(value, name)
     return given, given._data
 
 
 def _twin(node: Node[Any], value: Any) -> Any:
     """Return a node without history for code that works on nodes."""
-    return value if isinstance(value, FunModule) else constant(Node, value, node._counter.base)
+    return value if isinstance(value, FunModule) else constant(PLAIN, value, node._counter.base)

@@ -42,8 +42,8 @@ def earlier(node: Any, result: type[Any]) -> Any:
 
 def _twin(node: Any) -> Any:
     """Return a node that takes the place of `node` in the graph."""
-    kind = type(node)
-    twin = object.__new__(kind)
+    kind: type[Any] = type(node)
+    twin: Any = object.__new__(kind)
     twin._data, twin._counter, twin._children = node._data, node._counter, None
     twin._number = node._counter.take()
     twin._extra = None if node._extra is None else dict(node._extra)

@@ -68,7 +68,7 @@ def iterate_items(node: Any) -> Iterator[tuple[Any, Any]]:
 def _indexed(value: Any) -> bool:
     if isinstance(value, Sequence):
         return True
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind.__module__ == "numpy":
         return bool(getattr(value, "ndim", 0))
     return kind.__module__ == "collections" and kind.__name__ == "deque"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from opto.trace.containers import RESERVED
@@ -58,7 +59,8 @@ class _Place:
 
     def get(self, key: str) -> Any:
         """Return what is kept, None if there is nothing."""
-        return vars(self.instance).get(key) if self.lasting else None
+        attributes: Mapping[str, Any] = vars(self.instance) if self.lasting else {}
+        return attributes.get(key)
 
     def set(self, key: str, value: Any) -> None:
         """Keep `value`, if there is a place for it."""

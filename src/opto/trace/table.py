@@ -147,6 +147,18 @@ def _pop(x: Any, *index: Any) -> Any:
     return copy.copy(x).pop(*index)
 
 
+def _in(x: Any, y: Any) -> bool:
+    return x in y
+
+
+def _not_in(x: Any, y: Any) -> bool:
+    return x not in y
+
+
+def _cond(condition: Any, x: Any, y: Any) -> Any:
+    return x if condition else y
+
+
 def _make_list(*args: Any) -> list[Any]:
     return list(args)
 
@@ -163,25 +175,27 @@ def _make_dict(**kwargs: Any) -> dict[str, Any]:
     return kwargs
 
 
+_operator: Any = operator  # its functions are for any values
+
 ARITHMETIC = (
-    _binary("add", operator.add, "+"),
-    _binary("subtract", operator.sub, "-", "sub"),
-    _binary("multiply", operator.mul, "*", "mul"),
-    _binary("matmul", operator.matmul, "@"),
-    _binary("divide", operator.truediv, "/", "truediv"),
-    _binary("floor_divide", operator.floordiv, "//", "floordiv"),
-    _binary("mod", operator.mod, "%"),
-    _binary("lshift", operator.lshift, "<<"),
-    _binary("rshift", operator.rshift, ">>"),
-    _binary("and_", operator.and_, "&", "and"),
-    _binary("or_", operator.or_, "|", "or"),
-    _binary("xor", operator.xor, "^"),
+    _binary("add", _operator.add, "+"),
+    _binary("subtract", _operator.sub, "-", "sub"),
+    _binary("multiply", _operator.mul, "*", "mul"),
+    _binary("matmul", _operator.matmul, "@"),
+    _binary("divide", _operator.truediv, "/", "truediv"),
+    _binary("floor_divide", _operator.floordiv, "//", "floordiv"),
+    _binary("mod", _operator.mod, "%"),
+    _binary("lshift", _operator.lshift, "<<"),
+    _binary("rshift", _operator.rshift, ">>"),
+    _binary("and_", _operator.and_, "&", "and"),
+    _binary("or_", _operator.or_, "|", "or"),
+    _binary("xor", _operator.xor, "^"),
     _row("power", _power, "x ** y", "x y modulo"),
     _row("node_divmod", divmod, "(x // y, x % y)", method="__divmod__", reflected="__rdivmod__"),
-    _row("concat", operator.add, "the text x followed by the text y"),
-    _unary("pos", operator.pos, "+x", "__pos__"),
-    _unary("neg", operator.neg, "-x", "__neg__"),
-    _unary("invert", operator.invert, "~x", "__invert__"),
+    _row("concat", _operator.add, "the text x followed by the text y"),
+    _unary("pos", _operator.pos, "+x", "__pos__"),
+    _unary("neg", _operator.neg, "-x", "__neg__"),
+    _unary("invert", _operator.invert, "~x", "__invert__"),
     _unary("abs", abs, "the absolute value of x", "__abs__"),
     _unary("floor", math.floor, "the greatest integer not above x", "__floor__"),
     _unary("ceil", math.ceil, "the least integer not below x", "__ceil__"),
@@ -189,22 +203,22 @@ ARITHMETIC = (
     _row("round", _round, "x rounded to ndigits", "x ndigits", method="__round__"),
 )
 COMPARISON = (
-    _compare("lt", operator.lt, "<", "__lt__"),
-    _compare("le", operator.le, "<=", "__le__"),
-    _compare("gt", operator.gt, ">", "__gt__"),
-    _compare("ge", operator.ge, ">=", "__ge__"),
-    _compare("eq", operator.eq, "==", "eq"),
-    _compare("neq", operator.ne, "!=", "neq"),
-    _row("ne", operator.ne, "x != y"),
-    _row("is_", operator.is_, "x is y"),
-    _row("is_not", operator.is_not, "x is not y"),
-    _row("in_", lambda x, y: x in y, "x in y"),
-    _row("not_in", lambda x, y: x not in y, "x not in y"),
-    _unary("not_", operator.not_, "not x"),
-    _row("cond", lambda c, x, y: x if c else y, "x if condition else y", "condition x y"),
+    _compare("lt", _operator.lt, "<", "__lt__"),
+    _compare("le", _operator.le, "<=", "__le__"),
+    _compare("gt", _operator.gt, ">", "__gt__"),
+    _compare("ge", _operator.ge, ">=", "__ge__"),
+    _compare("eq", _operator.eq, "==", "eq"),
+    _compare("neq", _operator.ne, "!=", "neq"),
+    _row("ne", _operator.ne, "x != y"),
+    _row("is_", _operator.is_, "x is y"),
+    _row("is_not", _operator.is_not, "x is not y"),
+    _row("in_", _in, "x in y"),
+    _row("not_in", _not_in, "x not in y"),
+    _unary("not_", _operator.not_, "not x"),
+    _row("cond", _cond, "x if condition else y", "condition x y"),
 )
 ACCESS = (
-    _row("getitem", operator.getitem, "x[index]", "x index", method="__getitem__", kind="binary"),
+    _row("getitem", _operator.getitem, "x[index]", "x index", method="__getitem__", kind="binary"),
     _row("node_getattr", getattr, "the attribute attr of obj", "obj attr"),
     _row("call", _call, "a call of the function fun with the arguments", "fun"),
     _unary("len_", len, "the number of items in x", "len"),
@@ -273,8 +287,8 @@ CHANGES = (
     _change("discard", "item", "set"),
     *(_change(f"{name}_update", "", "set") for name in ("intersection", "difference")),
     _change("symmetric_difference_update", "other", "set"),
-    _row("setitem", operator.setitem, "x[index] = item", "x index item", **_SET),
-    _row("delitem", operator.delitem, "del x[index]", "x index", **_DELETE),
+    _row("setitem", _operator.setitem, "x[index] = item", "x index item", **_SET),
+    _row("delitem", _operator.delitem, "del x[index]", "x index", **_DELETE),
 )
 PURE = (
     _row("pop", _pop, "the item that x.pop(index) gives", "x index"),
