@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import inspect
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,8 +17,6 @@ from opto.trace import bundle
 from opto.trace.nodes import MessageNode
 from opto.trace.utils import sum_feedback
 from tests.trace.helpers import node, same_nodes
-
-FACTOR = 1
 
 
 def fib(n: int) -> str:
@@ -51,7 +47,7 @@ def test_positional_only_defaults() -> None:
     assert list(add(1).inputs) == ["a", "b"]
 
 
-@pytest.mark.covers("A42", "S5.3.bundles")
+@pytest.mark.covers("A42", "S5.3.1")
 def test_bundles_as_arguments() -> None:
     @bundle()
     def more(x: Any) -> Any:
@@ -67,7 +63,7 @@ def test_bundles_as_arguments() -> None:
     assert list(made.inputs) == ["g", "x"]
 
 
-@pytest.mark.covers("A42", "S5.3.bundles")
+@pytest.mark.covers("A42", "S5.3.1")
 def test_trainable_bundles_as_arguments_stand_for_their_code() -> None:
     @bundle(trainable=True)
     def more(x: Any) -> Any:
@@ -84,7 +80,7 @@ def test_trainable_bundles_as_arguments_stand_for_their_code() -> None:
     assert same_nodes(made.parameter_dependencies, [more.parameter])
 
 
-@pytest.mark.covers("A50", "S5.11")
+@pytest.mark.covers("A50", "S5.11.1")
 def test_a_decorator_under_another_name() -> None:
     learning = bundle(trainable=True)
 
@@ -99,7 +95,7 @@ def test_a_decorator_under_another_name() -> None:
     assert more(1).data == 11
 
 
-@pytest.mark.covers("A51", "S5.source")
+@pytest.mark.covers("A51", "S5.1")
 def test_functions_without_source() -> None:
     made_by_exec: dict[str, Any] = {}
     exec("def first(x): return x[0]", made_by_exec)
@@ -111,7 +107,7 @@ def test_functions_without_source() -> None:
     assert bundle()(max)(1, 2).data == 2
 
 
-@pytest.mark.covers("A51", "S5.source")
+@pytest.mark.covers("A51", "S5.1")
 def test_code_without_source_cannot_be_trained_and_says_so() -> None:
     made_by_exec: dict[str, Any] = {}
     exec("def first(x): return x[0]", made_by_exec)
@@ -167,158 +163,10 @@ def test_a_bundle_shows_what_its_function_shows() -> None:
     assert asyncio.iscoroutinefunction(shown) or inspect.iscoroutinefunction(shown)
 
 
-# ---- trainable code ------------------------------------------------------------------------------
-
-
-@pytest.mark.covers("A44")
-def test_trainable_code_sees_globals_as_they_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    @bundle(trainable=True)
-    def scale(x: int) -> int:
-        return x * FACTOR
-
-    assert scale.parameter is not None
-    assert scale(2).data == 2
-    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 100)
-    assert scale(2).data == 200
-
-    scale.parameter._set("def scale(x):\n    return x * FACTOR + 1")
-    assert scale(2).data == 201
-    monkeypatch.setattr(sys.modules[__name__], "FACTOR", 10)
-    assert scale(2).data == 21
-
-
-def adding(k: int) -> Callable[[int], int]:
-    """A closure made elsewhere."""
-
-    def add(x: int) -> int:
-        return x + k
-
-    return add
-
-
-@pytest.mark.covers("A45", "S5.7.closures")
-@pytest.mark.parametrize("changed", [False, True])
-def test_trainable_closures(changed: bool) -> None:
-    add = bundle(trainable=True)(adding(3))
-    assert add.parameter is not None
-    if changed:
-        add.parameter._set(f"{add.parameter.data}  # changed")
-
-    assert add(1).data == 4
-
-
-class Base:
-    """Something to inherit from."""
-
-    def answer(self) -> int:
-        return 1
-
-
-class Derived(Base):
-    """Uses what only code inside a class can."""
-
-    def __init__(self) -> None:
-        self.__hidden = 3
-
-    @bundle(trainable=True)
-    def answer(self) -> int:  # type: ignore[override]  # a node of int
-        return super().answer() + 1
-
-    @bundle(trainable=True)
-    def hidden(self) -> int:
-        return self.__hidden
-
-
-@pytest.mark.covers("A45")
-@pytest.mark.parametrize("changed", [False, True])
-@pytest.mark.parametrize(("method", "expected"), [("answer", 2), ("hidden", 3)])
-def test_trainable_methods_use_super_and_private_names(
-    method: str, expected: int, changed: bool
-) -> None:
-    bound = getattr(Derived(), method)
-    if changed:
-        bound.parameter._set(f"{bound.parameter.data}  # changed")
-
-    assert bound().data == expected
-
-
-@pytest.mark.covers("A46")
-def test_listing_parameters_runs_no_code() -> None:
-    @bundle(trainable=True)
-    def same(x: Any) -> Any:
-        return x
-
-    assert same.parameter is not None
-    same.parameter._set("import os\nos.environ['SPOILT'] = '1'\ndef same(x): return x")
-
-    assert same_nodes(same.parameters(), [same.parameter])
-    assert list(same.parameters_dict()) == ["parameter"]
-    assert str(same.copy().parameter) == str(same.parameter)
-    assert list(inspect.signature(same).parameters) == ["x"]
-    assert "SPOILT" not in os.environ
-
-    same.parameter._set("def same(x) return")
-    assert same_nodes(same.parameters(), [same.parameter])
-
-
-@pytest.mark.covers("A48", "S5.7.parameter")
-def test_signatures_of_several_lines() -> None:
-    @bundle(trainable=True)
-    def add(
-        x: int,
-        y: int,
-    ) -> int:
-        return x + y
-
-    assert add.parameter is not None
-    assert add(1, 2).data == 3
-    hint = add.parameter._constraint
-    assert hint == ("The code should start with:\ndef add(\n    x: int,\n    y: int,\n) -> int:")
-
-
-@pytest.mark.covers("A101", "S5.7.parameter")
-def test_the_signature_ends_with_the_docstring() -> None:
-    @bundle(trainable=True)
-    def fill(x: Any) -> str:
-        """Fill in."""
-        secret = 1
-        template = """template"""
-        return f"{template}{secret}{x}"
-
-    assert fill.parameter is not None
-    hint = fill.parameter._constraint
-    assert hint is not None
-    assert hint.endswith('def fill(x: Any) -> str:\n    """Fill in."""')
-    assert "secret" not in hint
-
-
-@pytest.mark.covers("A66")
-def test_a_call_neither_inspects_nor_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    @bundle(trainable=True)
-    def more(x: int) -> int:
-        return x + 1
-
-    assert more.parameter is not None
-    more.parameter._set("def more(x): return x + 2")
-    assert more(1).data == 3
-
-    def forbidden(*args: object, **kwargs: object) -> Any:
-        raise AssertionError(args)
-
-    with monkeypatch.context() as patch:
-        for name in ("signature", "getsource", "getsourcelines", "stack", "getfullargspec"):
-            patch.setattr(inspect, name, forbidden)
-        for name in ("exec", "compile"):
-            patch.setattr(builtins, name, forbidden)
-        made = more(1), node(1) + 1
-
-    assert [result.data for result in made] == [3, 2]
-
-
 # ---- recursion -----------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A53", "S5.8")
+@pytest.mark.covers("A53", "S5.8.1")
 def test_recursion_patches_nothing() -> None:
     def local() -> Any:
         @bundle(overwrite_python_recursion=True)
@@ -375,7 +223,7 @@ def test_endless_recursion_is_reported_as_such() -> None:
 # ---- errors --------------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A43", "S5.5.comment")
+@pytest.mark.covers("A43", "S5.5.3")
 def test_exceptions_without_arguments_are_shown() -> None:
     @bundle()
     def check(x: int) -> int:
@@ -398,7 +246,7 @@ def test_exceptions_without_arguments_are_shown() -> None:
         assert f"<--- ({name})" in error.exception_node.info["error_comment"]
 
 
-@pytest.mark.covers("A94", "S5.5.comment")
+@pytest.mark.covers("A94", "S5.5.3")
 def test_comments_on_trainable_code_point_at_the_right_line() -> None:
     @bundle(trainable=True)
     def part(x: int) -> float:
@@ -414,7 +262,7 @@ def test_comments_on_trainable_code_point_at_the_right_line() -> None:
     assert comment.splitlines()[-1] == "(ZeroDivisionError) division by zero."
 
 
-@pytest.mark.covers("A102", "S5.5.nested")
+@pytest.mark.covers("A102", "S5.5.6")
 def test_an_error_inside_a_bundle_inside_a_bundle_is_that_error() -> None:
     @bundle()
     def parse(s: str) -> int:
@@ -435,7 +283,7 @@ def test_an_error_inside_a_bundle_inside_a_bundle_is_that_error() -> None:
     assert sum_feedback([q]).user_feedback == "fix it"
 
 
-@pytest.mark.covers("A83", "S5.6.tests")
+@pytest.mark.covers("A83", "S5.6.1")
 @pytest.mark.parametrize(
     "ask", [bool, len, lambda n: n == [1, 2], lambda n: n != [1], lambda n: 1 in n]
 )

@@ -38,7 +38,7 @@ def in_threads(count: int, work: Callable[[int], object]) -> None:
 # ---- switching off is nobody else's business -----------------------------------------------------
 
 
-@pytest.mark.covers("A07", "S5.stop_tracing")
+@pytest.mark.covers("A07", "S5.12.1")
 def test_stop_tracing_nests() -> None:
     with stop_tracing():
         with stop_tracing():
@@ -51,7 +51,7 @@ def test_stop_tracing_nests() -> None:
     assert len((node(1) + 2).parents) == 2
 
 
-@pytest.mark.covers("A07", "S5.stop_tracing")
+@pytest.mark.covers("A07", "S5.12.1")
 def test_stop_tracing_ends_with_an_exception() -> None:
     def fail() -> None:
         with stop_tracing(), stop_tracing():
@@ -63,7 +63,7 @@ def test_stop_tracing_ends_with_an_exception() -> None:
     assert len((node(1) + 2).parents) == 2
 
 
-@pytest.mark.covers("A07", "S5.stop_tracing")
+@pytest.mark.covers("A07", "S5.12.1")
 def test_one_stop_tracing_can_be_entered_again() -> None:
     switch = stop_tracing()
     with switch:
@@ -105,7 +105,7 @@ def test_stop_tracing_stays_in_its_thread() -> None:
     assert same_nodes(made[0].parameter_dependencies, [x])
 
 
-@pytest.mark.covers("A10", "S5.4.stop_tracing")
+@pytest.mark.covers("A10", "S5.4.2")
 def test_trainable_bundles_run_under_stop_tracing() -> None:
     @bundle(trainable=True)
     def more(x: int) -> int:
@@ -134,7 +134,7 @@ def test_failures_under_stop_tracing_are_the_failures_there_are() -> None:
 # ---- what is read belongs to who reads -----------------------------------------------------------
 
 
-@pytest.mark.covers("A11", "A12", "S5.6.contexts")
+@pytest.mark.covers("A11", "A12", "S5.6.4")
 def test_reads_in_another_thread_are_not_the_running_bundle_s() -> None:
     started, finish = threading.Event(), threading.Event()
 
@@ -156,7 +156,7 @@ def test_reads_in_another_thread_are_not_the_running_bundle_s() -> None:
     other.join()
 
 
-@pytest.mark.covers("A12", "S5.6.contexts", "S5.10")
+@pytest.mark.covers("A12", "S5.6.4", "S5.10.1")
 def test_reads_in_another_task_are_not_the_running_bundle_s() -> None:
     @bundle()
     async def slow(a: int, finish: asyncio.Event) -> int:
@@ -231,7 +231,7 @@ def test_threads_that_outlive_a_bundle_belong_to_nobody() -> None:
 # ---- names and facts -----------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A14", "S2.naming.threads")
+@pytest.mark.covers("A14", "S2.11")
 @pytest.mark.usefixtures("hasty_threads")
 def test_names_are_unique_across_threads() -> None:
     made: list[str] = []
@@ -330,7 +330,7 @@ def test_an_error_leaves_nothing_in_later_results() -> None:
     assert not part.info["error_comment"]
 
 
-@pytest.mark.covers("A82", "S5.1.fun_name")
+@pytest.mark.covers("A82", "S5.1.3")
 def test_a_call_changes_nothing_of_the_function() -> None:
     @bundle(trainable=True)
     def same(x: Any) -> Any:

@@ -46,7 +46,7 @@ def test_a_dropped_node_frees_its_data() -> None:
     assert is_gone(watched)
 
 
-@pytest.mark.covers("A01", "S2.graph.get", "S23.get")
+@pytest.mark.covers("A01", "S2.15", "S23.3")
 def test_a_node_that_is_alive_is_found_by_name() -> None:
     kept = node(1, name="kept")
 
@@ -262,7 +262,7 @@ def test_questions_about_deep_graphs() -> None:
 # ---- copies bring no history along ---------------------------------------------------------------
 
 
-@pytest.mark.covers("A31", "S3.detach", "S23.copies")
+@pytest.mark.covers("A31", "S3.34", "S23.4")
 def test_a_detached_node_has_no_history() -> None:
     x = node([1], name="x", trainable=True)
     more = [2]

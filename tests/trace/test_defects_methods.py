@@ -28,7 +28,7 @@ def test_methods_of_one_operator_name_are_two() -> None:
     assert (actor.first().data, actor.second().data, actor.first().data) == (1, 2, 1)
 
 
-@pytest.mark.covers("A37", "S5.9.class")
+@pytest.mark.covers("A37", "S5.9.4")
 def test_class_methods_do_not_disturb_instances() -> None:
     class Maker:
         @bundle()

@@ -56,7 +56,7 @@ def test_a_result_over_a_parameter_warns(decorate: bool) -> None:
         made.w = node(2, trainable=True)  # one parameter after another
 
 
-@pytest.mark.covers("A71", "S6.2.properties")
+@pytest.mark.covers("A71", "S6.2.3")
 def test_finding_parameters_evaluates_no_property() -> None:
     class Lazy(Module):
         def __init__(self) -> None:
@@ -73,7 +73,7 @@ def test_finding_parameters_evaluates_no_property() -> None:
     assert list(made.parameters_dict()) == ["a"]
 
 
-@pytest.mark.covers("A72", "S6.2.plain_containers")
+@pytest.mark.covers("A72", "S6.2.3")
 def test_parameters_in_lists_and_dicts_are_found() -> None:
     class Many(Module):
         def __init__(self) -> None:
@@ -86,7 +86,7 @@ def test_parameters_in_lists_and_dicts_are_found() -> None:
     assert sorted(found.data for found in made.parameters()) == [0, 1, 2, 3]
 
 
-@pytest.mark.covers("A77", "S6.3.seq")
+@pytest.mark.covers("A77", "S6.3.2")
 @pytest.mark.parametrize("value", ["hello", [1, 2], {"a": 1}])
 def test_a_node_is_one_item_of_a_seq(value: Any) -> None:
     parameter = node(value, trainable=True)
@@ -133,7 +133,7 @@ def test_a_model_has_class_attributes_and_properties() -> None:
     assert made.parameters() == []
 
 
-@pytest.mark.covers("A74", "S6.5.name")
+@pytest.mark.covers("A74", "S6.5.2")
 def test_a_model_keeps_its_name_and_takes_no_other() -> None:
     assert UserModel.tag == "mine"
     assert User.__name__ == User.__qualname__ == "User"
@@ -160,7 +160,7 @@ class Prompted:
         self.prompt = node("hi", trainable=True)
 
 
-@pytest.mark.covers("A76", "S6.6.export")
+@pytest.mark.covers("A76", "S6.6.2")
 @pytest.mark.parametrize(
     "text", ["__import__('os').environ['SPOILT']", "1 + 1", 'it\'s "so"\\\n', "'''", ""]
 )
@@ -176,7 +176,7 @@ def test_texts_are_exported_as_texts(text: str, tmp_path: Path) -> None:
 # ---- maps ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A72", "S6.3.map")
+@pytest.mark.covers("A72", "S6.3.2")
 def test_keys_and_values_of_a_map_are_found() -> None:
     key, value = node("k", trainable=True), node(1, trainable=True)
 

@@ -6,7 +6,6 @@ import collections
 import math
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ class Text(str):
 # ---- operators -----------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A16", "S3.operators.abs_round")
+@pytest.mark.covers("A16", "S3.21")
 @pytest.mark.parametrize(
     ("compute", "expected", "name"),
     [
@@ -94,7 +93,7 @@ def test_the_mean_of_nodes_is_traced() -> None:
     assert same_nodes(made.parameter_dependencies, xs)
 
 
-@pytest.mark.covers("A20", "S3.hash", "S3.eq")
+@pytest.mark.covers("A20", "S3.15", "S3.12")
 def test_equal_nodes_are_found_in_lists_and_are_two_in_sets() -> None:
     a, b = node(1), node(1)
 
@@ -213,7 +212,7 @@ def test_kinds_of_text_have_the_methods_of_text() -> None:
 # ---- iteration -----------------------------------------------------------------------------------
 
 
-@pytest.mark.covers("A55", "S3.iteration")
+@pytest.mark.covers("A55", "S3.28")
 @pytest.mark.parametrize(
     "values",
     [range(3), frozenset({1}), {1: 2}.keys(), {1: 2}.items(), b"ab", collections.deque([1, 2])],
@@ -258,164 +257,10 @@ def test_the_end_of_a_loop_makes_no_nodes() -> None:
     assert [item.data for item in made] == [1, 2, 3]
 
 
-# ---- containers of nodes -------------------------------------------------------------------------
-
-
-@dataclass
-class Pair:
-    """Two things."""
-
-    one: Any
-    other: Any
-
-
-@pytest.mark.covers("A33", "S5.3.containers")
-@pytest.mark.parametrize(
-    "hold",
-    [
-        lambda x: [x, node(2)],
-        lambda x: (x, 2),
-        lambda x: {"a": x, "b": 2},
-        lambda x: [[x], {"deep": (2, x)}],
-        lambda x: Pair(x, 2),
-        lambda x: Pair([x], 2),
-    ],
-)
-@pytest.mark.parametrize("by_name", [False, True])
-def test_nodes_in_arguments_keep_their_edges(hold: Callable[[Any], Any], by_name: bool) -> None:
-    x = node(1, trainable=True)
-
-    @bundle()
-    def show(xs: Any) -> str:
-        return str(xs)
-
-    made = show(xs=hold(x)) if by_name else show(hold(x))
-    made.backward("f")
-
-    assert "Node" not in made.data
-    assert same_nodes(made.parameter_dependencies, [x])
-    assert sum_feedback([x]).user_feedback == "f"
-
-
-@pytest.mark.covers("A33")
-def test_a_sum_over_a_list_of_nodes() -> None:
-    x = node(1, trainable=True)
-
-    @bundle()
-    def total(xs: list[Any]) -> Any:
-        return sum(xs)
-
-    made = total([x, node(2)])
-
-    assert made.data == 3
-    assert same_nodes(made.parameter_dependencies, [x])
-
-
-# ---- changes in place ----------------------------------------------------------------------------
-
-
-@pytest.mark.covers("A34", "S3.pop_append")
-def test_pop_leaves_the_recorded_input_as_it_was() -> None:
-    x = node([1, 2, 3], name="x", trainable=True)
-
-    z = x.pop()
-
-    assert z.data == 3
-    assert next(iter(z.inputs.values())).data == [1, 2, 3]
-    assert z.info["inputs"]["args"][0] == [1, 2, 3]
-    assert x.data == [1, 2]
-    assert same_nodes(z.parameter_dependencies, [x])
-
-
-@pytest.mark.covers("A34", "S3.pop_append")
-def test_append_puts_the_plain_value_in() -> None:
-    x, item = node([1], name="x", trainable=True), node(9, trainable=True)
-
-    made = x.append(item)
-
-    assert made.data is None
-    assert x.data == [1, 9]
-    assert type(x.data[1]) is int
-    assert contain(x.children, made)
-    assert same_nodes(made.parameter_dependencies, [x, item])
-
-
-@pytest.mark.covers("A34")
-def test_what_was_put_into_a_result_gets_feedback() -> None:
-    item = node(9, trainable=True)
-    x = node([1]) + node([2])
-
-    x.append(item)
-    total = x[2]
-    total.backward("f")
-
-    assert x.data == [1, 2, 9]
-    assert sum_feedback([item]).user_feedback == "f"
-
-
-@pytest.mark.covers("A34")
-@pytest.mark.parametrize("trainable", [False, True])
-def test_changes_rewrite_nothing_computed_before(trainable: bool) -> None:
-    x = node([1, 2], trainable=trainable)
-    before = x + x
-
-    x.append(3)
-
-    assert before.data == [1, 2, 1, 2]
-    assert [given.data for given in before.inputs.values()] == [[1, 2], [1, 2]]
-    assert x.data == [1, 2, 3]
-    assert (x + x).data == [1, 2, 3, 1, 2, 3]
-
-
-@pytest.mark.covers("A35")
-@pytest.mark.parametrize(
-    ("start", "change"),
-    [
-        ([], lambda value: value.append(1)),
-        ({}, lambda value: value.update(a=1)),
-        (set[int](), lambda value: value.add(1)),
-    ],
-)
-def test_functions_that_change_their_argument_rewrite_no_history(
-    start: Any, change: Callable[[Any], Any]
-) -> None:
-    @bundle()
-    def push(held: Any) -> Any:
-        change(held)
-        return held
-
-    empty = type(start)()
-    x = node(start, name="x", trainable=True)
-
-    y = push(x)
-
-    assert len(x.data) == 1  # changed for all to see, as in plain Python
-    assert len(y.data) == 1
-    assert y.inputs["held"].data == empty
-    assert same_nodes(y.parameter_dependencies, [x])
-
-
-@pytest.mark.covers("A35")
-def test_two_changes_of_one_argument() -> None:
-    @bundle()
-    def push(held: list[int]) -> list[int]:
-        held.append(len(held))
-        return held
-
-    x = node([], name="x", trainable=True)
-    y = push(x)
-    z = push(y)
-
-    assert z.data == [0, 1]
-    assert y.inputs["held"].data == []
-    assert z.inputs["held"].data == [0]
-    assert same_nodes(z.parameter_dependencies, [x])
-
-
 # ---- exceptions, names and pickles ---------------------------------------------------------------
 
 
-@pytest.mark.covers("A60", "S5.5.execution_error")
+@pytest.mark.covers("A60", "S5.5.2")
 def test_an_error_is_of_the_original_type_too() -> None:
     with pytest.raises(KeyError) as caught:
         node({"a": 1})["b"]
@@ -452,7 +297,7 @@ def test_results_and_errors_can_be_pickled() -> None:
     assert "division by zero" in str(error)
 
 
-@pytest.mark.covers("A62", "S2.py_name")
+@pytest.mark.covers("A62", "S2.10")
 def test_python_names_may_collide_and_nodes_stay_two() -> None:
     tenth = [node(float(index), name="x", trainable=True) for index in range(11)][10]
     other = node(99.0, name="x1", trainable=True)
@@ -464,7 +309,7 @@ def test_python_names_may_collide_and_nodes_stay_two() -> None:
     assert len([1 for _, made in problem.graph if made.py_name == "x10"]) == 2
 
 
-@pytest.mark.covers("A63", "S2.name.colon")
+@pytest.mark.covers("A63", "S2.8")
 @pytest.mark.parametrize("trainable", [False, True])
 def test_a_colon_in_a_name_is_refused_in_words(trainable: bool) -> None:
     with pytest.raises(UsageError, match=r"'a:b'.*':'") as caught:
@@ -473,7 +318,7 @@ def test_a_colon_in_a_name_is_refused_in_words(trainable: bool) -> None:
     assert isinstance(caught.value, AssertionError)
 
 
-@pytest.mark.covers("A87", "S2.oracle")
+@pytest.mark.covers("A87", "S2.13")
 def test_feedback_uses_up_no_names() -> None:
     x = node("a", trainable=True)
     for _ in range(3):
