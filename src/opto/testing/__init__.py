@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opto.testing.propagators import PROPAGATOR_CHECKS as PROPAGATOR_CHECKS
+from opto.testing.propagators import check_propagator as check_propagator
 from opto.testing.scripted import Call as Call
 from opto.testing.scripted import ScriptedModel as ScriptedModel
 from opto.testing.server import Fault as Fault
