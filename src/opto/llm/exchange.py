@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS = 15.0
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ANY_ZLIB = 47  # zlib's code for "gzip or deflate, whichever it is"
 
 
@@ -102,7 +102,7 @@ def http_library() -> Any:
 
 def _client(url: str) -> httpx2.AsyncClient:
     library = http_library()
-    near = urlsplit(url).hostname in _LOOPBACK
+    near = urlsplit(url).hostname in LOOPBACK
     client: httpx2.AsyncClient = library.AsyncClient(
         timeout=library.Timeout(None, connect=CONNECT_SECONDS),
         limits=library.Limits(max_connections=None, max_keepalive_connections=100),

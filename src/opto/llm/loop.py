@@ -81,7 +81,6 @@ async def _finish() -> None:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 HTTP_LOOP = BackgroundLoop()

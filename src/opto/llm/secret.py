@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 HIDDEN = "[redacted]"
-_LIKE_KEYS = re.compile(r"\b(?:sk|pk|rk|key|gsk|xai)-[\w*.\-]{6,}|(?<=Bearer )[\w.~+/=*\-]{6,}")
+_LIKE_KEYS = re.compile(r"\b(?:sk|pk|rk|gsk|xai)-[\w*.\-]{6,}|(?<=Bearer )[\w.~+/=*\-]{6,}")
 
 
 class ApiKey:

@@ -37,6 +37,7 @@ class FileServer:
         self.asked: list[tuple[str, str | None]] = []
         self.redirect: Callable[[str], str] | None = None
         self.status = 0
+        self.headers: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         cast("Any", self._server).owner = self
@@ -73,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = owner.data[start:]
         self.send_response(owner.status or (206 if start else 200))
         self.send_header("content-length", str(len(body)))
+        for name, value in owner.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         sent = body if owner.stop_after is None else body[: owner.stop_after]
         self.wfile.write(sent)

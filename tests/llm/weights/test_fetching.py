@@ -106,6 +106,23 @@ def test_less_than_there_should_be_is_kept_but_not_used() -> None:
     assert not is_present("small")
 
 
+def test_what_is_whole_needs_no_source(cache: Path) -> None:
+    (cache / "small.gguf.part").write_bytes(DATA)
+    assert fetched()[0].read_bytes() == DATA
+
+
+def test_what_is_whole_but_wrong_is_fetched_anew(cache: Path) -> None:
+    (cache / "small.gguf.part").write_bytes(DATA[:-1] + b"x")
+    assert fetched(Given())[0].read_bytes() == DATA
+
+
+def test_what_is_too_long_begins_anew(cache: Path) -> None:
+    (cache / "small.gguf.part").write_bytes(DATA * 2)
+    source = Given()
+    fetched(source)
+    assert source.asked_at == [0]
+
+
 def test_all_reasons_are_told() -> None:
     with pytest.raises(WeightsError) as caught:
         fetched(Given(b"", fails="no way", name="one"), Given(b"", fails="no luck", name="two"))

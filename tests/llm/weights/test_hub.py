@@ -7,7 +7,9 @@ import pytest
 from opto.errors import WeightsError
 from opto.llm.weights import fetch
 from opto.llm.weights.hub import Hub
-from tests.llm.weights.places import DATA, FileServer
+from opto.llm.weights.partial import Partial
+from opto.llm.weights.store import place_of
+from tests.llm.weights.places import DATA, SHA256, SMALL, FileServer
 
 PATH = "/org/repo/resolve/main/small.gguf"
 
@@ -51,6 +53,29 @@ def test_what_it_doesnt_have_is_said(data: bytes, status: int, reason: str) -> N
         server.status = status
         with pytest.raises(WeightsError, match=reason):
             fetch("small", sources=(Hub(server.url),))
+
+
+def test_the_checksum_that_the_hub_tells_is_compared() -> None:
+    with FileServer() as server:
+        server.headers = {"x-linked-etag": f'"{"0" * 64}"'}
+        with pytest.raises(WeightsError, match="isn't what it should be"):
+            fetch("me/mine:b.gguf", sources=(Hub(server.url),))
+        server.headers = {"x-linked-etag": f'"{SHA256}"'}
+        assert fetch("me/mine:b.gguf", sources=(Hub(server.url),)).read_bytes() == DATA
+
+
+def test_a_redirection_to_a_place_without_tls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with FileServer() as server:
+        hub = Hub(server.url)
+        partial = Partial(SMALL, place_of(SMALL), print)
+        monkeypatch.setattr(Hub, "_endpoint_is_safe", True)
+        with pytest.raises(WeightsError, match="without TLS"):
+            hub.deliver(SMALL, partial)
+
+
+def test_what_has_no_checksum_must_come_over_tls() -> None:
+    with pytest.raises(WeightsError, match="must come over https"):
+        fetch("me/mine:b.gguf", sources=(Hub("http://mirror.example.org"),))
 
 
 def test_an_unreachable_hub_is_said() -> None:

@@ -78,6 +78,11 @@ def _from_any(
 ) -> Path:
     reasons: list[str] = []
     with Partial(weights, target, listener) as partial:
+        if _is_whole(partial):
+            try:
+                return partial.finish()
+            except WeightsError as error:
+                reasons.append(f"what was here: {error}")
         for source in sources:
             if source.has(weights):
                 partial.done = partial.present
@@ -93,6 +98,16 @@ def _from_any(
     kept = f" What arrived ({partial.present >> 20} MB) is kept." if partial.present else ""
     message = f"the weights of {weights.name!r} couldn't be fetched.{kept}\n  {listed}"
     raise WeightsError(message, model=weights.name)
+
+
+def _is_whole(partial: Partial) -> bool:
+    """Whether all bytes are here, as after an end between the last one and the renaming."""
+    if partial.total is None or partial.present < partial.total:
+        return False
+    if partial.present > partial.total:
+        partial.begin(0)
+        return False
+    return True
 
 
 def _intention(weights: Weights, source: Source, done: int) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from opto.errors import WeightsError
-from opto.llm.exchange import http_library
+from opto.llm.exchange import LOOPBACK, http_library
 from opto.llm.weights.catalogue import Weights
 from opto.llm.weights.partial import Partial
 
@@ -15,6 +16,7 @@ ENDPOINT = "https://huggingface.co"
 ENDPOINT_VARIABLE = "HF_ENDPOINT"
 _CONNECT_SECONDS = 6.0
 _READ_SECONDS = 30.0
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class Hub:
@@ -28,6 +30,14 @@ class Hub:
         """Its host."""
         return urlsplit(self.endpoint).netloc or self.endpoint
 
+    @property
+    def _endpoint_is_safe(self) -> bool:
+        return urlsplit(self.endpoint).scheme == "https"
+
+    @property
+    def _endpoint_is_near(self) -> bool:
+        return urlsplit(self.endpoint).hostname in LOOPBACK
+
     def has(self, weights: Weights) -> bool:
         """Whether `weights` have a place there."""
         return weights.hub is not None
@@ -36,6 +46,9 @@ class Hub:
         """Write into `partial` what is missing."""
         if weights.hub is None:
             return
+        if not (weights.sha256 or self._endpoint_is_safe or self._endpoint_is_near):
+            message = f"no checksum of {weights.name!r} is known, so it must come over https"
+            raise WeightsError(message, model=weights.name)
         library = http_library()
         url = f"{self.endpoint}/{weights.hub.repository}/resolve/main/{quote(weights.hub.path)}"
         timeout = library.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
@@ -53,7 +66,7 @@ class Hub:
 
     def _take(self, response: Any, at: int, partial: Partial) -> None:
         weights = partial.weights
-        if response.url.scheme != "https" and urlsplit(self.endpoint).scheme == "https":
+        if response.url.scheme != "https" and self._endpoint_is_safe:
             raise WeightsError("it redirects to a place without TLS", model=weights.name)
         if response.status_code == 416:
             partial.begin(0)
@@ -67,6 +80,16 @@ class Hub:
             message = f"it offers {total} bytes, not the {weights.size} of {weights.name!r}"
             raise WeightsError(message, model=weights.name)
         partial.total = weights.size or total
+        partial.sha256 = weights.sha256 or _told_checksum(response)
         partial.begin(start)
         for block in response.iter_raw():
             partial.write(block)
+
+
+def _told_checksum(response: Any) -> str | None:
+    """The checksum that the hub tells of a large file, with the redirection to its store."""
+    for answer in (*response.history, response):
+        told = answer.headers.get("x-linked-etag", "").strip('"')
+        if _SHA256.fullmatch(told):
+            return str(told)
+    return None

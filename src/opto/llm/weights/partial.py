@@ -44,12 +44,16 @@ class Partial:
     """The part of `weights` that is here, in a file beside `target` until it is whole.
 
     Every source delivers the same bytes, so one goes on where another stopped.
+
+    Attributes:
+        total: length of the whole, as far as known.
+        sha256: checksum of the whole; a source may tell it where the catalogue doesn't.
     """
 
     def __init__(self, weights: Weights, target: Path, listener: Listener) -> None:
         self.weights, self.target, self._listener = weights, target, listener
         self.path = target.with_name(target.name + ".part")
-        self.total = weights.size
+        self.total, self.sha256 = weights.size, weights.sha256
         self.note = ""
         self.done = 0
         self._digest = hashlib.sha256()
@@ -106,7 +110,7 @@ class Partial:
         if self.total is not None and self.done < self.total:
             message = f"only {self.done} of {self.total} bytes arrived"
             raise WeightsError(message, model=self.weights.name)
-        expected, found = self.weights.sha256, self._digest.hexdigest()
+        expected, found = self.sha256, self._digest.hexdigest()
         if expected not in (None, found) or not self._looks_like_weights():
             self.path.unlink()
             message = f"the file isn't what it should be (sha256 {found}); it was deleted"
