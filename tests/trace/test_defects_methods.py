@@ -163,7 +163,7 @@ def test_deep_copies_have_methods_of_their_own() -> None:
 @pytest.mark.parametrize("decorator", [staticmethod, classmethod, property])
 def test_other_decorators_above_a_method_do_not_matter(decorator: Any) -> None:
     class Mixed:
-        @decorator
+        @decorator  # type: ignore[untyped-decorator]  # any of three
         def first(self) -> int:
             return 1
 

@@ -58,7 +58,7 @@ def error_of(call: Any, *args: Any) -> Any:
 @pytest.mark.parametrize("trainable", [False, True])
 def test_the_node_of_an_error(trainable: bool) -> None:
     @bundle("[op] Acts.", trainable=trainable)
-    def act(x: Any, y: int = 2) -> float:
+    def act(x: Any, y: int = 2) -> Any:
         return x / 0
 
     x = node(1, trainable=True)

@@ -173,7 +173,7 @@ def test_coroutines() -> None:
         return x + 1
 
     @bundle()
-    async def reading(x: int) -> int:
+    async def reading(x: int) -> Any:
         await asyncio.sleep(0)
         return x + other.data
 

@@ -71,7 +71,9 @@ def test_values_are_kept_as_they_are(data: Any) -> None:
 def test_names_count_for_each_base() -> None:
     made = [node(1), node(2), node("a"), node(None), node(len), node(1, name="int")]
 
-    assert names(made) == ["int:0", "int:1", "str:0", "NoneType:0", "builtin_function_or_method:0", "int:2"]  # fmt: skip
+    assert names(made) == [
+        "int:0", "int:1", "str:0", "NoneType:0", "builtin_function_or_method:0", "int:2",
+    ]  # fmt: skip
     GRAPH.clear()
     assert node(1).name == "int:0"
 
