@@ -20,6 +20,7 @@ from opto.trace.function import OPEN
 from opto.trace.function import FunModule as FunModule
 from opto.trace.holding import plain
 from opto.trace.scope import READS
+from opto.trace.source import Place
 from opto.trace.threads import install
 
 R = TypeVar("R")
@@ -145,26 +146,31 @@ def bundle(  # noqa: PLR0913 - the original's signature
         "output_name": output_name,
     }
 
+    made = sys._getframe(1).f_lineno
+
     def decorate(fun: Callable[..., R]) -> Any:
-        return _decorated(fun, description, options, sys._getframe(1))
+        return _decorated(fun, description, options, (sys._getframe(1), made))
 
     if callable(description) or isinstance(description, _METHODS):
-        return _decorated(description, None, options, sys._getframe(1))
+        return _decorated(description, None, options, (sys._getframe(1), made))
     return decorate
 
 
 _METHODS = (staticmethod, classmethod)
 
 
-def _decorated(fun: Any, description: Any, options: dict[str, Any], frame: FrameType) -> Any:
+def _decorated(
+    fun: Any, description: Any, options: dict[str, Any], where: tuple[FrameType, int]
+) -> Any:
+    frame, made = where
     if isinstance(fun, FunModule):
         message = f"{fun._fun_name} is bundled already; decorate it once"
         raise InvalidArgument(message)
     helpers = _helpers(frame) if options["trainable"] else {}
     if isinstance(fun, classmethod):
         inner: Any = fun.__func__
-        return classmethod(_decorated(inner, description, options, frame))
-    place = (frame.f_code.co_filename, frame.f_lineno)
+        return classmethod(_decorated(inner, description, options, where))
+    place = Place(frame.f_code.co_filename, made, frame.f_lineno)
     kind: type[FunModule[Any]] = AsyncFunModule if iscoroutinefunction(fun) else FunModule
     return kind(fun, description, place=place, helpers=helpers, **options)
 

@@ -15,14 +15,14 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from opto.errors import UsageError
 from opto.trace.source import FunctionNode, pick_definition
 
 _numbers = itertools.count()
 
 
-class CodeError(UsageError, SyntaxError):
-    """The text of a code parameter doesn't define a function."""
+def new_filename(name: str) -> str:
+    """Return a file name for code of the function `name` that no other code has."""
+    return f"<code of {name} #{next(_numbers)}>"
 
 
 class Loaded(NamedTuple):
@@ -113,18 +113,23 @@ class _Privates(ast.NodeTransformer):
         return node
 
 
-def load(text: str, surroundings: Surroundings) -> Loaded:
+def load(text: str, surroundings: Surroundings, filename: str) -> Loaded:
     """Compile `text` and run its top level; return the function of the right name.
 
+    Args:
+        text: the code.
+        surroundings: what it may refer to.
+        filename: the name of its file in tracebacks.
+
     Raises:
-        Exception: whatever the text raises, and `SyntaxError` if it isn't Python.
+        Exception: whatever the text raises; `SyntaxError` if it isn't Python, `NameError` if it
+            defines no function.
     """
-    filename = f"<code of {surroundings.name} #{next(_numbers)}>"
     tree = ast.parse(text, filename)
     definition = pick_definition(tree, surroundings.name)
     if definition is None:
         message = f"the code defines no function; it must define {surroundings.name}"
-        raise CodeError(message)
+        raise NameError(message)
     if surroundings.owner:
         tree = _Privates(surroundings.owner).visit(tree)
     cell = _class_cell(surroundings.fun)

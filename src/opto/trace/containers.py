@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections import UserDict, UserList
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opto.errors import InvalidArgument
@@ -136,6 +137,12 @@ def _instance_attributes(obj: Any) -> dict[str, Any]:
 
 def _parameters_in(path: str, value: Any, above: tuple[int, ...]) -> Iterator[tuple[str, Any]]:
     """Yield (path, parameter or container); `above` holds the ids of the lists around."""
+    if isinstance(value, partial) and trainable_method(value.func):
+        message = (
+            f"{path} wraps a trainable function: A trainable method cannot be a wrapped by "
+            "functools.partial. Pass the arguments in a function of your own"
+        )
+        raise InvalidArgument(message)
     if isinstance(value, ParameterNode):
         yield path, value
     elif isinstance(value, CodeContainer):

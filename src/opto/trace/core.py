@@ -17,7 +17,7 @@ from opto.trace.holding import SCALARS, may_hold_nodes, nodes_within, plain
 from opto.trace.info import call_info
 from opto.trace.inplace import earlier, later
 from opto.trace.methods import Operators
-from opto.trace.ops import Op, argument_names, get_op_name
+from opto.trace.ops import Op, argument_names, by_position, get_op_name
 from opto.trace.picture import Picture, draw
 from opto.trace.propagation import propagate
 from opto.trace.propagators.graph_propagator import GraphPropagator
@@ -260,7 +260,7 @@ class MessageNode(Node[T_co]):
     @property
     def inputs(self) -> dict[str, Any]:
         """The nodes that this was made from, by name of the argument (a new dict)."""
-        return dict(zip(self._op.arguments, self._inputs, strict=True))
+        return dict(zip(self._op.arguments, self._inputs, strict=False))  # none if not recorded
 
     @property
     def hidden_dependencies(self) -> set[Any]:
@@ -368,6 +368,8 @@ def _computed(
 
     The values `instead` are used in place of those of the first arguments.
     """
+    if kwargs:
+        args, kwargs = by_position(op.arguments, args, kwargs)
     nodes: list[Node[Any]] = [lift(arg) for arg in args]
     named = {key: lift(value, key) for key, value in kwargs.items()}
     inputs = (*nodes, *named.values())
@@ -386,15 +388,13 @@ def failed(
     error: Exception,
     *,
     sources: Mapping[str, str] | None = None,
-    name: str | None = None,
+    says: str | None = None,
 ) -> ExecutionError:
     """Return the error to raise for an operation that raised `error`; it carries its node."""
     failure = failure_of(error, sources)
-    says = f"[exception] The operator {op.fun_name} raises an exception."
-    base = name or f"exception_{op.name}"
-    shown = Op(base, says, op.arguments, op.function, op.fun_name, op.about)
+    says = says or f"[exception] The operator {op.fun_name} raises an exception."
+    shown = Op(f"exception_{op.name}", says, op.arguments, op.function, op.fun_name, op.about)
     made: ExceptionNode = record(ExceptionNode, shown, inputs, failure.text)
-    inner = error.exception_node if isinstance(error, ExecutionError) else None
-    cause = type(error) if inner is None else inner._cause
+    cause = error.exception_node._cause if isinstance(error, ExecutionError) else type(error)
     made._extra = {"failure": failure, "cause": cause}
     return made.as_error()

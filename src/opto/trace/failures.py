@@ -1,7 +1,7 @@
 """What is kept of an exception, and how it is shown.
 
-Kept are code objects and line numbers, never frames: those would hold every local variable of the
-failed call. Sources are read when somebody asks for the text.
+Kept are names and line numbers, never frames: those would hold every local variable of the failed
+call. Sources are read when somebody asks for the text.
 """
 
 from __future__ import annotations
@@ -14,13 +14,28 @@ import traceback
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType
 from typing import Any, Literal, NamedTuple
 
 from opto.errors import ExecutionError, InvalidArgument
 
 _HERE = str(Path(__file__).parent) + os.sep
 _TEXT_LIMIT = 100_000
+
+
+class Step(NamedTuple):
+    """One call on the way to an exception.
+
+    Attributes:
+        file: name of the file of the code.
+        name: name of the function.
+        first: line at which the function starts.
+        line: line that ran.
+    """
+
+    file: str
+    name: str
+    first: int
+    line: int
 
 
 class Failure(NamedTuple):
@@ -39,7 +54,7 @@ class Failure(NamedTuple):
     qualified: str
     message: str
     first: str
-    steps: tuple[tuple[CodeType, int], ...]
+    steps: tuple[Step, ...]
     sources: Mapping[str, str]
 
     @property
@@ -56,14 +71,14 @@ class Failure(NamedTuple):
         """Return the traceback as Python prints it."""
         shown = [
             traceback.FrameSummary(
-                code.co_filename,
-                line,
-                code.co_name,
+                step.file,
+                step.line,
+                step.name,
                 lookup_line=False,
-                line=_line(code.co_filename, line, self.sources),
+                line=_line(step.file, step.line, self.sources),
             )
-            for code, line in self.steps
-            if not code.co_filename.startswith(_HERE)
+            for step in self.steps
+            if not step.file.startswith(_HERE)
         ]
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
         last = f"{self.qualified}: {self.message}" if self.message else self.qualified
@@ -72,14 +87,14 @@ class Failure(NamedTuple):
     def comment(self) -> str:
         """Return the source of each call with the failing line marked, outermost first."""
         blocks: list[tuple[list[str], int]] = []
-        for code, line in self.steps:
-            if code.co_filename.startswith(_HERE):
+        for step in self.steps:
+            if step.file.startswith(_HERE):
                 continue
-            source = _block(code, self.sources)
+            source = _block(step, self.sources)
             if source is None:
                 break
             lines, first = source
-            blocks.append((lines, line - first))
+            blocks.append((lines, step.line - first))
         marked: list[str] = []
         for number, (lines, index) in enumerate(blocks):
             innermost = number == len(blocks) - 1
@@ -93,8 +108,10 @@ class Failure(NamedTuple):
 
 def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -> Failure:
     """Return the facts of `error`; for an `ExecutionError` those of what happened inside."""
-    steps = _steps(error)
     sources = sources or {}
+    steps = _steps(error)
+    if isinstance(error, SyntaxError) and error.filename in sources:
+        steps = (Step(error.filename or "", "<module>", 1, error.lineno or 1),)
     if isinstance(error, ExecutionError):
         inner = error.exception_node._failure
         if inner is not None:
@@ -108,11 +125,12 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
     return Failure(kind.__name__, qualified, _text(error), first, steps, sources)
 
 
-def _steps(error: BaseException) -> tuple[tuple[CodeType, int], ...]:
-    steps: list[tuple[CodeType, int]] = []
+def _steps(error: BaseException) -> tuple[Step, ...]:
+    steps: list[Step] = []
     entry = error.__traceback__
     while entry is not None:
-        steps.append((entry.tb_frame.f_code, entry.tb_lineno))
+        code = entry.tb_frame.f_code
+        steps.append(Step(code.co_filename, code.co_name, code.co_firstlineno, entry.tb_lineno))
         entry = entry.tb_next
     return tuple(steps)
 
@@ -131,18 +149,18 @@ def _line(filename: str, number: int, sources: Mapping[str, str]) -> str:
     return linecache.getline(filename, number).strip()
 
 
-def _block(code: CodeType, sources: Mapping[str, str]) -> tuple[list[str], int] | None:
+def _block(step: Step, sources: Mapping[str, str]) -> tuple[list[str], int] | None:
     """Return the lines of the function and the number of the first, or None if there are none."""
-    text = sources.get(code.co_filename)
+    text = sources.get(step.file)
     if text is not None:
         return text.splitlines(), 1
-    lines = linecache.getlines(code.co_filename)
-    if not 0 < code.co_firstlineno <= len(lines):
+    lines = linecache.getlines(step.file)
+    if not 0 < step.first <= len(lines):
         return None
-    if code.co_name == "<module>":
+    if step.name == "<module>":
         return [line.rstrip("\n") for line in lines], 1
-    block = inspect.getblock(lines[code.co_firstlineno - 1 :])
-    return textwrap.dedent("".join(block)).splitlines(), code.co_firstlineno
+    block = inspect.getblock(lines[step.first - 1 :])
+    return textwrap.dedent("".join(block)).splitlines(), step.first
 
 
 class Failed:

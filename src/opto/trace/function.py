@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar, overload
 from opto.errors import SourceNotFound, WrongType
 from opto.trace.binding import Plan
 from opto.trace.calls import run, run_async, runner_of
-from opto.trace.code import Loaded, Surroundings, load
+from opto.trace.code import Loaded, Surroundings, load, new_filename
 from opto.trace.containers import RESERVED, CodeContainer
 from opto.trace.core import PLAIN, MessageNode, Node, failed, lift
 from opto.trace.methods_of import bound_to
@@ -21,7 +21,7 @@ from opto.trace.modules import Module
 from opto.trace.ops import Op, get_op_name
 from opto.trace.parameters import ParameterNode
 from opto.trace.recording import constant
-from opto.trace.source import About
+from opto.trace.source import NOWHERE, About, Place
 
 R = TypeVar("R")
 
@@ -60,7 +60,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
         *,
         projections: list[Any] | None = None,
         output_name: str | None = None,
-        place: tuple[str, int] = ("", 0),
+        place: Place = NOWHERE,
         helpers: dict[str, Any] | None = None,
     ) -> None:
         self._static = isinstance(fun, staticmethod)
@@ -136,15 +136,15 @@ class FunModule(CodeContainer, Module, Generic[R]):
         return loaded.function, loaded.sources
 
     def _compiled(self, text: str) -> Loaded:
+        filename = new_filename(self._surroundings.name)
         try:
-            return load(text, self._surroundings)
+            return load(text, self._surroundings, filename)
         except Exception as error:
             name = self.parameter.py_name
             says = f"[exception] The code parameter {name} has an error."
-            op = Op("eval", says, ("code",), self._fun, name)
-            sources = {getattr(error, "filename", None) or "": str(text)}
-            label = f"exception_{name}"
-            raise failed(op, (self.parameter,), error, sources=sources, name=label) from error
+            op = Op(name, says, ("code",), self._fun)
+            sources = {filename: str(text)}
+            raise failed(op, (self.parameter,), error, sources=sources, says=says) from error
 
     # What makes `inspect` see the function behind this: its kind and its signature.
 
@@ -197,7 +197,9 @@ class FunModule(CodeContainer, Module, Generic[R]):
             plain_args = args if self._instance is None else (self._instance, *args[1:])
             return self._current()[0](*plain_args, **kwargs)
         bound = plan.bind(args, kwargs)
-        inputs, values = self._received(bound.names, bound.values)
+        surplus = ("",) * max(0, bound.positional - plan.count)
+        labels = (*bound.names[: plan.count], *surplus, *bound.names[bound.positional :])
+        inputs, values = self._received(labels, bound.values)
         function, sources = self._current()
         if self.parameter is not None:
             inputs = (*inputs, self.parameter)
@@ -211,7 +213,10 @@ class FunModule(CodeContainer, Module, Generic[R]):
     def _received(
         self, names: tuple[str, ...], given: tuple[Any, ...]
     ) -> tuple[tuple[Any, ...], list[Any]]:
-        """Return what is recorded as inputs, and what the function receives for them."""
+        """Return what is recorded as inputs, and what the function receives for them.
+
+        Plain values get nodes of the given names, or of their type where the name is "".
+        """
         nodes: list[Any] = []
         values: list[Any] = []
         for name, value in zip(names, given, strict=False):  # a code parameter's name is over
@@ -219,7 +224,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
                 nodes.append(value)
                 values.append(value._data)
             else:
-                made, received = _as_input(value, name)
+                made, received = _as_input(value, name or None)
                 nodes.append(made)
                 values.append(received)
         if not self._process_inputs:
@@ -235,8 +240,8 @@ class FunModule(CodeContainer, Module, Generic[R]):
 
     def _prepare(self) -> Plan:
         """Work out what is the same for all calls."""
-        self._plan = Plan(self._fun)
-        names, fun = (*self._plan.names, *self._code_name), self._fun
+        plan = Plan(self._fun)
+        names, fun = (*plan.names, *self._code_name), self._fun
         if self.parameter is None:
             self._op = Op(self.name, self.description, names, fun, self._fun_name, self.about)
         else:
@@ -246,8 +251,9 @@ class FunModule(CodeContainer, Module, Generic[R]):
         recursive = self.overwrite_python_recursion and _may_recur(self._fun)
         self._reentrant = recursive and self._run in {run, run_async}
         special = self._reentrant or self.traceable_code or not self._process_inputs
-        self._simple_count = -1 if special or not self._plan.simple else self._plan.count
-        return self._plan
+        self._simple_count = -1 if special or not plan.simple else plan.count
+        self._plan = plan  # last: another thread that sees it may rely on the rest
+        return plan
 
     def _marked(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return `function`, during whose calls this bundle calls the plain function."""
@@ -368,7 +374,7 @@ def _may_recur(fun: Callable[..., Any]) -> bool:
     return code is None or code.co_name in (*code.co_names, *code.co_freevars)
 
 
-def _as_input(value: Any, name: str) -> tuple[Any, Any]:
+def _as_input(value: Any, name: str | None) -> tuple[Any, Any]:
     """Return the node for an argument that is no node, and what the function receives."""
     if isinstance(value, FunModule):
         return value.parameter or constant(PLAIN, value, name), value

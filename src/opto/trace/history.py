@@ -42,9 +42,6 @@ def reduced(node: AbstractNode[Any]) -> tuple[Any, ...]:
         history = _History(graph.inputs_first(inputs, sources_of))
     own = {slot: getattr(node, slot) for slot in type(node)._own_state if hasattr(node, slot)}
     extra = {k: v for k, v in (node._extra or {}).items() if k not in _DROPPED}
-    failure = extra.pop("failure", None)
-    if failure is not None:
-        extra["failure"] = failure._replace(steps=(), sources={})
     name = (node._counter.base, node._number)
     return restored, (history, type(node), node._data, name, extra or None, own)
 

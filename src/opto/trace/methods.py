@@ -15,6 +15,7 @@ from opto.trace.table import BY_NAME, METHODS, Row
 _CONCAT = BY_NAME["concat"].op
 _ADD = BY_NAME["add"].op
 _POWER = BY_NAME["power"].op
+_POWER_MODULO = _POWER.with_arguments(("x", "y", "modulo"))
 _JOIN = BY_NAME["join"].op
 
 
@@ -54,7 +55,7 @@ class Operators:
     def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is None:
             return self._binary(_POWER, other)
-        return self._applied(_POWER, (other, modulo), {})
+        return self._applied(_POWER_MODULO, (other, modulo), {})
 
     def __rpow__(self, other: Any) -> Any:
         return self._reflected(_POWER, other)

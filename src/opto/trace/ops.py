@@ -105,6 +105,22 @@ def argument_names(known: tuple[str, ...], count: int) -> tuple[str, ...]:
     return (*known, *(f"args_{index}" for index in range(count - len(known))))
 
 
+def by_position(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with those passed by the next names moved to their positions.
+
+    Functions written in C often take no names; the table gives them some.
+    """
+    moved = list(args)
+    rest = dict(kwargs)
+    for name in names[len(args) :]:
+        if name not in rest:
+            break
+        moved.append(rest.pop(name))
+    return tuple(moved), rest
+
+
 def _gone(*_args: object, **_kwargs: object) -> object:
     message = "an operation read from a file has no function; it can't be run again"
     raise InvalidArgument(message)

@@ -48,7 +48,7 @@ def learning_sources(node: Any) -> tuple[Any, ...]:
 
 def _consumed(node: Any) -> AlreadyPropagated:
     message = (
-        f"{node} has been backwarded. Feedback goes through a graph once; pass retain_graph=True "
+        f"{node!s} has been backwarded. Feedback goes through a graph once; pass retain_graph=True "
         "to the earlier backward, or build the output again"
     )
     return AlreadyPropagated(message)

@@ -30,18 +30,36 @@ class Source(NamedTuple):
     head: str | None
 
 
+class Place(NamedTuple):
+    """Where a function was decorated.
+
+    Attributes:
+        file: name of the file.
+        made: line of the call that made the decorator.
+        applied: line that was running when it was applied: that of the decorator, or, on Python
+            3.10, that of the ``def``.
+    """
+
+    file: str
+    made: int
+    applied: int
+
+
+NOWHERE = Place("", 0, 0)
+
+
 class About(Mapping[str, Any]):
     """Facts of a function, by the keys of `info`; each is worked out at its first use.
 
     Args:
         fun: the function.
         name: how it is called in the code that a model reads.
-        place: file and line of the decorator, if there is one.
+        place: where it was decorated.
     """
 
     _KEYS = ("fun", "fun_name", "_fun_name", "doc", "signature", "source", "line_number", "file")
 
-    def __init__(self, fun: Callable[..., Any], name: str, place: tuple[str, int]) -> None:
+    def __init__(self, fun: Callable[..., Any], name: str, place: Place) -> None:
         self.fun, self.name, self.place = fun, name, place
 
     @cached_property
@@ -82,7 +100,7 @@ def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def source_of(fun: Callable[..., Any], place: tuple[str, int] | None = None) -> Source:
+def source_of(fun: Callable[..., Any], place: Place = NOWHERE) -> Source:
     """Return the text of `fun` from the first line that belongs to it.
 
     Left out are the decorator that stands at `place` and those above it; decorators below it and
@@ -94,11 +112,8 @@ def source_of(fun: Callable[..., Any], place: tuple[str, int] | None = None) -> 
     plain = inspect.unwrap(fun)
     text, start, definition = _block_of(plain)
     skipped = 0
-    if definition is not None and place is not None and _same_file(plain, place[0]):
-        for decorator in definition.decorator_list:
-            first, last = decorator.lineno, decorator.end_lineno or decorator.lineno
-            if start + first - 1 <= place[1] <= start + last - 1:
-                skipped = last
+    if definition is not None and _same_file(plain, place.file):
+        skipped = _decorator_lines(definition, start, place)
     lines = text.splitlines(keepends=True)
     rest = "".join(lines[skipped:])
     blank = len(rest) - len(rest.lstrip("\n"))
@@ -127,6 +142,19 @@ def _block_of(plain: Callable[..., Any]) -> tuple[str, int, FunctionNode | None]
         raise SourceNotFound(message) from error
     text = textwrap.dedent("".join(lines))
     return text, max(start, 1), definition_in(text)
+
+
+def _decorator_lines(definition: FunctionNode, start: int, place: Place) -> int:
+    """Return how many lines go up to the end of the decorator that stands at `place`."""
+    decorators = definition.decorator_list
+    for line in (place.made, place.applied):
+        for decorator in decorators:
+            last = decorator.end_lineno or decorator.lineno
+            if start + decorator.lineno - 1 <= line <= start + last - 1:
+                return last
+    if place.applied == start + definition.lineno - 1 and len(decorators) == 1:
+        return decorators[0].end_lineno or 0  # Python 3.10, the decorator made elsewhere
+    return 0
 
 
 def _same_file(fun: Any, file: str) -> bool:

@@ -190,7 +190,7 @@ ARITHMETIC = (
     _binary("and_", _operator.and_, "&", "and"),
     _binary("or_", _operator.or_, "|", "or"),
     _binary("xor", _operator.xor, "^"),
-    _row("power", _power, "x ** y", "x y modulo"),
+    _row("power", _power, "x ** y", "x y"),
     _row("node_divmod", divmod, "(x // y, x % y)", method="__divmod__", reflected="__rdivmod__"),
     _row("concat", _operator.add, "the text x followed by the text y"),
     _unary("pos", _operator.pos, "+x", "__pos__"),

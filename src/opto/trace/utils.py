@@ -57,6 +57,28 @@ def parse_eqs_to_dict(text: str) -> dict[str, str]:
     return result
 
 
+def escape_json_nested_quotes(text: str) -> str:
+    """Return JSON with the double quotes inside its strings escaped.
+
+    A quote ends a string if what follows it could follow a string: a comma, a colon, a closing
+    bracket or the end.
+    """
+    result: list[str] = []
+    inside = False
+    for index, character in enumerate(text):
+        if character != '"' or (index and text[index - 1] == "\\"):
+            result.append(character)
+        elif not inside:
+            inside = True
+            result.append(character)
+        elif text[index + 1 :].lstrip()[:1] in {",", ":", "}", "]", ""}:
+            inside = False
+            result.append(character)
+        else:
+            result.append('\\"')
+    return "".join(result)
+
+
 def dedent(text: str) -> str:
     """Return `text` with every line stripped of white space at its ends."""
     return "\n".join(line.strip() for line in text.split("\n"))

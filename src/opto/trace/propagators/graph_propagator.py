@@ -44,10 +44,10 @@ class TraceGraph(AbstractFeedback):
 
     @classmethod
     def of(cls, note: Note, *through: Any) -> TraceGraph:
-        """Return the graph of a note that came through these nodes; all of it if through none."""
+        """Return the graph of a note that came through these nodes; its output alone if none."""
         made = cls()
         made.notes = (note,)
-        made._through = ((note.output, through or (note.output,)),)
+        made._through = ((note.output, through),)
         return made
 
     @property
@@ -64,6 +64,7 @@ class TraceGraph(AbstractFeedback):
     def _build(self) -> list[tuple[int, Any]]:
         nodes = {id(node): node for node in self._given}
         for output, through in self._through:
+            nodes.setdefault(id(output), output)
             for node in graph.between(through, [output], sources_of):
                 nodes.setdefault(id(node), node)
                 for parent in sources_of(node):
