@@ -31,15 +31,28 @@ RESULTS = {
     "None": "append extend insert remove reverse sort clear update add discard"
     " intersection_update difference_update symmetric_difference_update",
 }
+REFLECTED = {row.reflected for row in METHODS if row.reflected}
 RESULT_OF = {method: result for result, names in RESULTS.items() for method in names.split()}
+# What arithmetic gives for values of the common types; for all others it is anything.
+_NUMBERS = (("int", "int"), ("float", "float"))
+ARITHMETIC: dict[str, tuple[tuple[str, str], ...]] = {
+    **dict.fromkeys(("sub", "mul", "floordiv", "mod"), _NUMBERS),
+    "add": (*_NUMBERS, ("str", "str")),
+    "truediv": (("float", "float"),),
+    **dict.fromkeys(("and", "or", "xor", "lshift", "rshift"), (("int", "int"),)),
+    **dict.fromkeys(("neg", "pos", "abs"), _NUMBERS),
+    "invert": (("int", "int"),),
+}
 # Python itself calls these and drops what they return.
 STATEMENTS = {"__setitem__": "index: Any, item: Any", "__delitem__": "index: Any"}
 
 HEAD = """\
 # Generated from `table.py` by `python tools/generate_stubs.py`; a test says when it isn't current.
+# The overloads for `NoReturn` are those for `Any`, of which nothing else is a match.
 # ruff: noqa: E501
 # fmt: off
-from typing import Any, AnyStr, Protocol, TypeVar
+# pyright: reportOverlappingOverload=false
+from typing import Any, AnyStr, NoReturn, Protocol, TypeVar, overload
 
 from opto.trace.core import MessageNode
 from opto.trace.ops import Op
@@ -59,38 +72,49 @@ class Operators:
     def _applied(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
     def _changed(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
     def _require(self, name: str) -> None: ...
-    def __add__(self, other: Any, /) -> MessageNode[Any]: ...
-    def __radd__(self, other: Any, /) -> MessageNode[Any]: ...
     def __pow__(self, other: Any, modulo: Any = ..., /) -> MessageNode[Any]: ...
     def __rpow__(self, other: Any, /) -> MessageNode[Any]: ...
     def join(self: _Holds[AnyStr], seq: Any) -> MessageNode[AnyStr]: ...
 """
 
 
-def signature(name: str, parameters: str) -> str:
+def signature(name: str, operand: str) -> str:
     """Return the line that declares the method `name`."""
     result = RESULT_OF.get(name, "Any")
-    receiver = next(
-        (f"self: _Holds[{kind}]" for kind in ("_T", "AnyStr") if kind in result), "self"
-    )
-    listed = f"{receiver}, {parameters}" if parameters else receiver
-    return f"    def {name}({listed}) -> MessageNode[{result}]: ..."
+    receiver = next((f": _Holds[{kind}]" for kind in ("_T", "AnyStr") if kind in result), "")
+    return f"    def {name}(self{receiver}{operand}) -> MessageNode[{result}]: ..."
+
+
+def arithmetic(name: str, operand: str) -> list[str]:
+    """Return the lines of an operator of numbers or texts."""
+    types = ARITHMETIC[name.strip("_").removeprefix("r") if name in REFLECTED else name.strip("_")]
+    found = [f"    def {name}(self: _Holds[NoReturn]{operand}) -> MessageNode[Any]: ..."]
+    for taken, given in types:
+        other = operand.replace("Any", f"{taken} | _Holds[{taken}]")
+        found.append(f"    def {name}(self: _Holds[{taken}]{other}) -> MessageNode[{given}]: ...")
+    found.append(f"    def {name}(self{operand}) -> MessageNode[Any]: ...")
+    return [line for declared in found for line in ("    @overload", declared)]
 
 
 def lines_for(row: Row) -> list[str]:
     """Return the lines for the methods of one row."""
     if row.method in STATEMENTS:
         return [f"    def {row.method}(self, {STATEMENTS[row.method]}) -> None: ..."]
-    taken = {"unary": "", "binary": "other: Any, /"}
-    found = [signature(row.method, taken.get(row.kind, "*args: Any, **kwargs: Any"))]
+    operand = {"unary": "", "binary": ", other: Any, /"}.get(
+        row.kind, ", *args: Any, **kwargs: Any"
+    )
+    if row.method.strip("_") in ARITHMETIC:
+        reflected = arithmetic(row.reflected, operand) if row.reflected else []
+        return [*arithmetic(row.method, operand), *reflected]
+    found = [signature(row.method, operand)]
     if row.reflected:
-        found.append(signature(row.reflected, "other: Any, /"))
+        found.append(signature(row.reflected, ", other: Any, /"))
     return found
 
 
 def stub() -> str:
     """Return the text of the stub."""
-    rows = [row for row in METHODS if row.method and row.method not in {"__add__", "join"}]
+    rows = [row for row in METHODS if row.method and row.method != "join"]
     return HEAD + "".join(f"{line}\n" for row in rows for line in lines_for(row))
 
 

@@ -26,7 +26,7 @@ def test_the_dead_are_swept_out() -> None:
     keep = parent + 1
 
     for _ in range(1_000):
-        _ = parent + 1
+        assert (parent + 1).data == 1
     del _
 
     assert isinstance(parent._children, Children)
