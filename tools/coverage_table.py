@@ -63,8 +63,9 @@ def marked_tests(root: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
             continue
         tree = ast.parse(path.read_text("utf-8"))
         for node in ast.walk(tree):
-            is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            if is_function and node.name.startswith("test_"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            if node.name.startswith("test_"):
                 yield f"{path.relative_to(root).as_posix()}::{node.name}", _covers(node)
 
 

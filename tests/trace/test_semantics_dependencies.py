@@ -18,7 +18,7 @@ from opto.trace.utils import contain
 from tests.trace.helpers import node, same_nodes
 
 COUNTER = [0]
-TOTAL = 0
+total = 0
 # ---- external dependencies -----------------------------------------------------------------------
 
 
@@ -119,9 +119,9 @@ def test_functions_may_change_globals_and_nonlocals() -> None:
 
     @bundle()
     def count(x: int) -> int:
-        global TOTAL  # noqa: PLW0603 - what is tested
+        global total  # noqa: PLW0603 - what is tested
         nonlocal seen
-        TOTAL += x
+        total += x
         seen += x
         COUNTER[0] += x
         return x
@@ -135,4 +135,4 @@ def test_functions_may_change_globals_and_nonlocals() -> None:
     count(2)
     learn(3)
 
-    assert (TOTAL, seen, COUNTER) == (2, 2, [5])
+    assert (total, seen, COUNTER) == (2, 2, [5])
