@@ -6,12 +6,16 @@
     │   ├── InvalidArgument (AssertionError)
     │   ├── UnknownName (KeyError)               a name that no registry knows
     │   ├── SourceNotFound (OSError)             trainable code whose text Python can't find
+    │   ├── NotPlainData (TypeError)             a value that can't be given to another process
+    │   ├── CannotIsolate (RuntimeError)         code can't be run in a process of its own
     │   └── MissingExtra (ImportError)           an optional dependency isn't installed
     ├── GraphError
     │   ├── AlreadyPropagated (AttributeError)   backward over a consumed graph
     │   ├── PropagationError (ValueError)        a propagator broke its contract
     │   └── TraceMissingInputsError              a bundle read a node that isn't among its inputs
     ├── ExecutionError                           traced code raised; carries the exception node
+    ├── CodeFailed                               code in a process of its own raised or was ended
+    ├── MalformedMessage (ValueError)            another process sent what is no message
     ├── ProposalError                            a model's reply that can't be used; carries the reply
     └── ModelError                               a call of a language model failed
         ├── NoModel                              none is configured
@@ -131,10 +135,12 @@ class FailedOperation(Protocol):
     @property
     def exception_text(self) -> str:
         """``(<type>) <message>`` of the exception."""
+        ...
 
     @property
     def exception_report(self) -> str:
         """The traceback of the exception, formatted."""
+        ...
 
 
 class ExecutionError(OptoError):
@@ -159,6 +165,43 @@ class ExecutionError(OptoError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self.exception_node.as_error, ()
+
+
+class NotPlainData(UsageError, TypeError):
+    """A value isn't plain data, or too much of it, and so can't be given to another process."""
+
+
+class CannotIsolate(UsageError, RuntimeError):
+    """Code can't be run in a process of its own; it was not run at all.
+
+    Attributes:
+        offenders: a line for each name that can't cross: the name, what it is, what to do.
+        by_machine: whether it is this machine that can't do it, whatever the code.
+    """
+
+    def __init__(
+        self, reason: str, offenders: Iterable[str] = (), *, by_machine: bool = False
+    ) -> None:
+        self.reason, self.offenders, self.by_machine = reason, tuple(offenders), by_machine
+        super().__init__("\n  - ".join([reason, *self.offenders]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _cannot_isolate, (self.reason, self.offenders, self.by_machine)
+
+
+def _cannot_isolate(reason: str, offenders: Iterable[str], by_machine: object) -> CannotIsolate:
+    return CannotIsolate(reason, offenders, by_machine=bool(by_machine))
+
+
+class CodeFailed(OptoError):
+    """Code in a process of its own raised an exception of no builtin type, or was ended.
+
+    What is raised is of a subclass that bears the name of that exception.
+    """
+
+
+class MalformedMessage(OptoError, ValueError):
+    """Another process sent bytes that are no message, or one over a limit."""
 
 
 # ---- proposals -----------------------------------------------------------------------------------

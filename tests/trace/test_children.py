@@ -27,7 +27,6 @@ def test_the_dead_are_swept_out() -> None:
 
     for _ in range(1_000):
         assert (parent + 1).data == 1
-    del _
 
     assert isinstance(parent._children, Children)
     assert len(parent._children) <= 130

@@ -33,7 +33,6 @@ def making(text: str, anything: Any, prompt: Prompt, learn: bool) -> None:
     assert_type(node(node(1), trainable=True), ParameterNode[int])
     assert_type(node(anything), Node[Any])
     assert_type(Node(1), Node[int])
-    assert_type(Node(node("a")), Node[str])
     assert_type(ParameterNode("a", projections=None), ParameterNode[str])
 
 

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from inspect import iscoroutinefunction
 from types import FrameType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from opto.errors import ExecutionError as ExecutionError
 from opto.errors import InvalidArgument
 from opto.errors import TraceMissingInputsError as TraceMissingInputsError
 from opto.trace.broadcast import recursive_conversion
-from opto.trace.core import MessageNode, Node, lift
+from opto.trace.code import Execution
+from opto.trace.core import Node, lift
 from opto.trace.function import OPEN
 from opto.trace.function import FunModule as FunModule
 from opto.trace.holding import plain
@@ -24,30 +24,8 @@ from opto.trace.source import Place
 from opto.trace.threads import install
 
 R = TypeVar("R")
-S = TypeVar("S")
 
 install()
-
-
-class AsyncFunModule(FunModule[S]):
-    """A bundled coroutine function: a call gives a coroutine of a node."""
-
-    if TYPE_CHECKING:
-
-        def __call__(  # type: ignore[override]  # a coroutine of what the base gives
-            self, *args: Any, **kwargs: Any
-        ) -> Coroutine[Any, Any, MessageNode[S]]:
-            """Call the function; the call is recorded when it is awaited."""
-            raise NotImplementedError
-
-
-class Decorator(Protocol):
-    """What `bundle` with parentheses returns."""
-
-    @overload
-    def __call__(self, fun: Callable[..., Coroutine[Any, Any, S]], /) -> AsyncFunModule[S]: ...
-    @overload
-    def __call__(self, fun: Callable[..., R], /) -> FunModule[R]: ...
 
 
 def disable_external_dependencies_check(value: bool) -> None:
@@ -93,8 +71,6 @@ def trace_nodes() -> Iterator[set[Any]]:
 
 
 @overload
-def bundle(description: Callable[..., Coroutine[Any, Any, S]]) -> AsyncFunModule[S]: ...
-@overload
 def bundle(description: Callable[..., R]) -> FunModule[R]: ...
 @overload
 def bundle(
@@ -108,7 +84,8 @@ def bundle(
     *,
     projections: list[Any] | None = ...,
     output_name: str | None = ...,
-) -> Decorator: ...
+    execution: Execution | None = ...,
+) -> Callable[[Callable[..., R]], FunModule[R]]: ...
 def bundle(  # noqa: PLR0913 - the original's signature
     description: Any = None,
     traceable_code: bool = False,
@@ -120,6 +97,7 @@ def bundle(  # noqa: PLR0913 - the original's signature
     *,
     projections: list[Any] | None = None,
     output_name: str | None = None,
+    execution: Execution | None = None,
 ) -> Any:
     """Make a function one operation of the graph; with parentheses or without.
 
@@ -134,6 +112,8 @@ def bundle(  # noqa: PLR0913 - the original's signature
         overwrite_python_recursion: let the function call itself untraced; always so if trainable.
         projections: applied in order to each new source before it is set.
         output_name: base of the names of results; the name in the description if None.
+        execution: how code runs that the author didn't write: "inprocess", "isolated", or a policy
+            of `opto.execution`; what the context or ``OPTO_EXECUTION`` says if None.
     """
     options = {
         "traceable_code": traceable_code,
@@ -144,6 +124,7 @@ def bundle(  # noqa: PLR0913 - the original's signature
         "overwrite_python_recursion": overwrite_python_recursion,
         "projections": projections,
         "output_name": output_name,
+        "execution": execution,
     }
 
     made = sys._getframe(1).f_lineno
@@ -171,8 +152,7 @@ def _decorated(
         inner: Any = fun.__func__
         return classmethod(_decorated(inner, description, options, where))
     place = Place(frame.f_code.co_filename, made, frame.f_lineno)
-    kind: type[FunModule[Any]] = AsyncFunModule if iscoroutinefunction(fun) else FunModule
-    return kind(fun, description, place=place, helpers=helpers, **options)
+    return FunModule(fun, description, place=place, helpers=helpers, **options)
 
 
 def _helpers(frame: FrameType) -> dict[str, Any]:

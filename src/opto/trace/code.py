@@ -4,6 +4,9 @@ As long as the parameter holds the author's own text, the author's function runs
 its closure, its module's globals as they are now, ``super()`` and all. Another text is compiled
 once and runs with the same surroundings, found by name: what the function closes over, then helpers
 defined next to it, then its module's globals.
+
+In which process another text runs is a `Loader`'s business. This module has one, `inprocess`, and
+finds others by name.
 """
 
 from __future__ import annotations
@@ -63,7 +66,21 @@ class Surroundings(NamedTuple):
         return str(getattr(self.fun, "__name__", ""))
 
 
-class _Namespace(dict[str, Any]):
+class Loader(Protocol):
+    """A way to make a function of a text that its author didn't write."""
+
+    def __call__(self, text: str, surroundings: Surroundings, provenance: str) -> Loaded:
+        """Return the function that `text` defines; `provenance` says where the text is from."""
+
+
+Execution = str | Loader
+EXECUTION: ContextVar[Execution | None] = ContextVar("opto_execution", default=None)
+LOADERS: Registry[Loader] = Registry("way of execution", group="opto.execution")
+DEFAULT = "inprocess"
+_VARIABLE = "OPTO_EXECUTION"
+
+
+class Namespace(dict[str, Any]):
     """Globals of compiled code: its own names first, then the surroundings, looked up live."""
 
     def __init__(self, surroundings: Surroundings) -> None:
@@ -113,29 +130,46 @@ class _Privates(ast.NodeTransformer):
         return node
 
 
-def load(text: str, surroundings: Surroundings, filename: str) -> Loaded:
-    """Compile `text` and run its top level; return the function of the right name.
-
-    Args:
-        text: the code.
-        surroundings: what it may refer to.
-        filename: the name of its file in tracebacks.
+def loader(chosen: Execution | None) -> Loader:
+    """Return the loader `chosen`, or the one of the environment, or the default.
 
     Raises:
-        Exception: whatever the text raises; `SyntaxError` if it isn't Python, `NameError` if it
-            defines no function.
+        UnknownName: if there is none of that name; the text isn't run then.
     """
+    named = chosen or os.environ.get(_VARIABLE) or DEFAULT
+    return LOADERS.get(named) if isinstance(named, str) else named
+
+
+def parsed(text: str, surroundings: Surroundings) -> tuple[ast.Module, FunctionNode, str]:
+    """Return the syntax tree of `text`, the definition of the function, and a file name for both.
+
+    Raises:
+        SyntaxError: if it isn't Python, or defines no function.
+    """
+    filename = f"<code of {surroundings.name} #{next(_numbers)}>"
     tree = ast.parse(text, filename)
     definition = pick_definition(tree, surroundings.name)
     if definition is None:
         message = f"the code defines no function; it must define {surroundings.name}"
-        raise NameError(message)
+        raise CodeError(message)
+    return tree, definition, filename
+
+
+@LOADERS.register("inprocess")
+def load_in_process(text: str, surroundings: Surroundings, provenance: str) -> Loaded:
+    """Compile `text` and run its top level here; return the function of the right name.
+
+    Raises:
+        Exception: whatever the text raises, and `SyntaxError` if it isn't Python.
+    """
+    del provenance  # all code is run alike here
+    tree, definition, filename = parsed(text, surroundings)
     if surroundings.owner:
         tree = _Privates(surroundings.owner).visit(tree)
     cell = _class_cell(surroundings.fun)
     if cell is not None and _uses_class(definition):
         _nest(tree, definition)
-    namespace = _Namespace(surroundings)
+    namespace = Namespace(surroundings)
     if cell is not None:
         namespace["__opto_class__"] = cell.cell_contents
     exec(compile(tree, filename, "exec"), namespace)  # noqa: S102 - running it is what it is for

@@ -18,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 
 from opto.errors import ExecutionError, InvalidArgument
 
-_HERE = str(Path(__file__).parent) + os.sep
+# Frames of what runs code are of no interest to who reads about the code.
+_HERE = tuple(f"{Path(__file__).parent.with_name(name)}{os.sep}" for name in ("trace", "execution"))
 _TEXT_LIMIT = 100_000
 
 
@@ -48,6 +49,7 @@ class Failure(NamedTuple):
         first: text of its first argument ("" if it has none).
         steps: the calls between the operation and the place of the exception, outermost first.
         sources: texts of files that exist in memory alone, by file name.
+        notes: what was added to the exception (``__notes__``, as `BaseException.add_note` makes).
     """
 
     kind: str
@@ -56,6 +58,7 @@ class Failure(NamedTuple):
     first: str
     steps: tuple[Step, ...]
     sources: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -82,7 +85,7 @@ class Failure(NamedTuple):
         ]
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
         last = f"{self.qualified}: {self.message}" if self.message else self.qualified
-        return "".join([*lines, last])
+        return "\n".join(["".join([*lines, last]), *self.notes])
 
     def comment(self) -> str:
         """Return the source of each call with the failing line marked, outermost first."""
@@ -103,7 +106,7 @@ class Failure(NamedTuple):
             if 0 <= index < len(shown):
                 shown[index] = f"{shown[index]} <--- {mark}"
             marked.append("\n".join(shown))
-        return "\n\n".join([*marked, self.summary])
+        return "\n\n".join([*marked, self.summary, *self.notes])
 
 
 def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -> Failure:
@@ -122,7 +125,8 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
     if kind.__module__ not in {"builtins", None}:
         qualified = f"{kind.__module__}.{qualified}"
     first = _text(error.args[0]) if error.args else ""
-    return Failure(kind.__name__, qualified, _text(error), first, steps, sources)
+    notes = tuple(str(note) for note in getattr(error, "__notes__", ()))
+    return Failure(kind.__name__, qualified, _text(error), first, steps, sources, notes)
 
 
 def _steps(error: BaseException) -> tuple[Step, ...]:

@@ -6,11 +6,11 @@ import copy
 import functools
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NoReturn, TypeVar, overload
 
-from opto.errors import SourceNotFound, WrongType
+from opto.errors import CannotIsolate, SourceNotFound, WrongType
 from opto.trace.binding import Plan
 from opto.trace.calls import run, run_async, runner_of
 from opto.trace.code import Loaded, Surroundings, load, new_filename
@@ -23,7 +23,8 @@ from opto.trace.parameters import ParameterNode
 from opto.trace.recording import constant
 from opto.trace.source import NOWHERE, About, Place
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
 
 _EVAL = (
     "[eval] This operator eval(__code, *args, **kwargs) evaluates the code block, where __code is "
@@ -34,7 +35,7 @@ _NO_NAMES: Mapping[str, Any] = {}
 OPEN: ContextVar[bool | None] = ContextVar("opto_external_dependencies", default=None)
 
 
-class FunModule(CodeContainer, Module, Generic[R]):
+class FunModule(CodeContainer, Module, Generic[R_co]):
     """A function as one operation; `bundle` makes them.
 
     Attributes:
@@ -62,6 +63,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
         output_name: str | None = None,
         place: Place = NOWHERE,
         helpers: dict[str, Any] | None = None,
+        execution: Execution | None = None,
     ) -> None:
         self._static = isinstance(fun, staticmethod)
         fun = fun.__func__ if isinstance(fun, staticmethod) else fun
@@ -83,7 +85,9 @@ class FunModule(CodeContainer, Module, Generic[R]):
         self.parameter = self._made_parameter(projections) if trainable else None
         self._surroundings = Surroundings(fun, helpers or {}, qualname.rpartition(".")[0])
         self._key = f"{RESERVED}bundle_{self.name}"
+        self.execution = execution
         self._loaded: Loaded | None = None
+        self._loaded_by: Execution | None = None
         self._code_name = ("__code",) if trainable else ()
         self._instance: Any = None
         self._self_node: Node[Any] | None = None
@@ -166,7 +170,16 @@ class FunModule(CodeContainer, Module, Generic[R]):
         """Call the function and record the call."""
         return self(*args, **kwargs)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R]:
+    # `NoReturn` fits only what returns Any, which would fit the coroutine too.
+    @overload
+    def __call__(self: FunModule[NoReturn], *args: Any, **kwargs: Any) -> MessageNode[Any]: ...
+    @overload
+    def __call__(
+        self: FunModule[Coroutine[Any, Any, S]], *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, MessageNode[S]]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R_co]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function and record the call; arguments may be nodes or plain values.
 
         Raises:
@@ -177,7 +190,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
         if self._self_node is not None:
             args = (self._self_node, *args)
         if kwargs or len(args) != self._simple_count:
-            return self._bound_call(args, kwargs)  # type: ignore[no-any-return]
+            return self._bound_call(args, kwargs)
         for value in args:
             if not isinstance(value, Node):
                 inputs, values = self._received(self._op.arguments, args)
@@ -185,10 +198,10 @@ class FunModule(CodeContainer, Module, Generic[R]):
         else:
             inputs, values = args, [node._data for node in args]
         if self.parameter is None:
-            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)  # type: ignore[no-any-return]
+            return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)
         function, sources = self._current()
         inputs = (*inputs, self.parameter)
-        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)  # type: ignore[no-any-return]
+        return self._run(self, self._op, inputs, function, values, _NO_NAMES, sources)
 
     def _bound_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call with defaults, names, or whatever else isn't one node for each parameter."""
@@ -279,11 +292,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._attribute = name
 
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> FunModule[R]: ...
-    @overload
-    def __get__(self, instance: object, owner: type | None = None) -> FunModule[R]: ...
-    def __get__(self, instance: object, owner: type | None = None) -> FunModule[R]:
+    def __get__(self, instance: object, owner: type | None = None) -> FunModule[R_co]:
         if instance is None or self._static:
             return self
         try:
@@ -296,7 +305,7 @@ class FunModule(CodeContainer, Module, Generic[R]):
 
     def _bind_to(
         self, instance: Any, self_node: Node[Any], parameter: ParameterNode[str] | None
-    ) -> FunModule[R]:
+    ) -> FunModule[R_co]:
         """Return a copy for `instance`, with a parameter of its own unless one is given."""
         twin = self._shallow()
         twin._instance, twin._self_node = instance, self_node
@@ -312,8 +321,8 @@ class FunModule(CodeContainer, Module, Generic[R]):
         twin.parameter = parameter
         return twin
 
-    def _shallow(self) -> FunModule[R]:
-        twin: FunModule[R] = object.__new__(type(self))
+    def _shallow(self) -> FunModule[R_co]:
+        twin: FunModule[R_co] = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         return twin
 
@@ -323,11 +332,11 @@ class FunModule(CodeContainer, Module, Generic[R]):
         """Return the code parameter under "parameter", or nothing."""
         return {"parameter": self.parameter} if self.trainable else {}
 
-    def detach(self) -> FunModule[R]:
+    def detach(self) -> FunModule[R_co]:
         """Return a deep copy."""
         return copy.deepcopy(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> FunModule[R]:
+    def __deepcopy__(self, memo: dict[int, Any]) -> FunModule[R_co]:
         twin = self._shallow()
         memo[id(self)] = twin
         for name in ("_instance", "_self_node", "parameter"):
