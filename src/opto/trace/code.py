@@ -14,10 +14,13 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import os
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from contextvars import ContextVar
+from typing import Any, NamedTuple, Protocol
 
+from opto.registry import Registry
 from opto.trace.source import FunctionNode, pick_definition
 
 _numbers = itertools.count()
@@ -69,8 +72,17 @@ class Surroundings(NamedTuple):
 class Loader(Protocol):
     """A way to make a function of a text that its author didn't write."""
 
-    def __call__(self, text: str, surroundings: Surroundings, provenance: str) -> Loaded:
-        """Return the function that `text` defines; `provenance` says where the text is from."""
+    def __call__(
+        self, text: str, surroundings: Surroundings, filename: str, provenance: str
+    ) -> Loaded:
+        """Return the function that `text` defines.
+
+        Args:
+            text: the code.
+            surroundings: what it may refer to.
+            filename: its name in tracebacks.
+            provenance: where it is from.
+        """
 
 
 Execution = str | Loader
@@ -140,30 +152,33 @@ def loader(chosen: Execution | None) -> Loader:
     return LOADERS.get(named) if isinstance(named, str) else named
 
 
-def parsed(text: str, surroundings: Surroundings) -> tuple[ast.Module, FunctionNode, str]:
-    """Return the syntax tree of `text`, the definition of the function, and a file name for both.
+def parsed(text: str, name: str, filename: str) -> tuple[ast.Module, FunctionNode]:
+    """Return the syntax tree of `text` and the definition of the function `name`.
 
     Raises:
-        SyntaxError: if it isn't Python, or defines no function.
+        SyntaxError: if it isn't Python.
+        NameError: if it defines no function.
     """
-    filename = f"<code of {surroundings.name} #{next(_numbers)}>"
     tree = ast.parse(text, filename)
-    definition = pick_definition(tree, surroundings.name)
+    definition = pick_definition(tree, name)
     if definition is None:
-        message = f"the code defines no function; it must define {surroundings.name}"
-        raise CodeError(message)
-    return tree, definition, filename
+        message = f"the code defines no function; it must define {name}"
+        raise NameError(message)
+    return tree, definition
 
 
 @LOADERS.register("inprocess")
-def load_in_process(text: str, surroundings: Surroundings, provenance: str) -> Loaded:
+def load_in_process(
+    text: str, surroundings: Surroundings, filename: str, provenance: str
+) -> Loaded:
     """Compile `text` and run its top level here; return the function of the right name.
 
     Raises:
-        Exception: whatever the text raises, and `SyntaxError` if it isn't Python.
+        Exception: whatever the text raises; `SyntaxError` if it isn't Python, `NameError` if it
+            defines no function.
     """
     del provenance  # all code is run alike here
-    tree, definition, filename = parsed(text, surroundings)
+    tree, definition = parsed(text, surroundings.name, filename)
     if surroundings.owner:
         tree = _Privates(surroundings.owner).visit(tree)
     cell = _class_cell(surroundings.fun)

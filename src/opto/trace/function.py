@@ -13,7 +13,7 @@ from typing import Any, Generic, NoReturn, TypeVar, overload
 from opto.errors import CannotIsolate, SourceNotFound, WrongType
 from opto.trace.binding import Plan
 from opto.trace.calls import run, run_async, runner_of
-from opto.trace.code import Loaded, Surroundings, load, new_filename
+from opto.trace.code import EXECUTION, Execution, Loaded, Surroundings, loader, new_filename
 from opto.trace.containers import RESERVED, CodeContainer
 from opto.trace.core import PLAIN, MessageNode, Node, failed, lift
 from opto.trace.methods_of import bound_to
@@ -132,18 +132,22 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         if self.parameter is None:
             return self._fun, None
         text = self.parameter._data
+        chosen = self.execution or EXECUTION.get()
         loaded = self._loaded
-        if loaded is None or loaded.text is not text:
+        if loaded is None or loaded.text is not text or self._loaded_by is not chosen:
             authors = self.about.found is not None and text == self.about.found.text
-            loaded = Loaded(text, self._fun, "") if authors else self._compiled(text)
-            self._loaded = loaded
+            loaded = Loaded(text, self._fun, "") if authors else self._compiled(text, chosen)
+            self._loaded, self._loaded_by = loaded, chosen
         return loaded.function, loaded.sources
 
-    def _compiled(self, text: str) -> Loaded:
+    def _compiled(self, text: str, chosen: Execution | None) -> Loaded:
+        load = loader(chosen)
         filename = new_filename(self._surroundings.name)
         try:
-            return load(text, self._surroundings, filename)
+            return load(text, self._surroundings, filename, "proposed")
         except Exception as error:
+            if isinstance(error, CannotIsolate) and error.by_machine:
+                raise
             name = self.parameter.py_name
             says = f"[exception] The code parameter {name} has an error."
             op = Op(name, says, ("code",), self._fun)
