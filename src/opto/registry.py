@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib import import_module
 from typing import Generic, TypeVar, cast
 
 from opto.errors import InvalidArgument, UnknownName
@@ -51,5 +51,6 @@ class Registry(Generic[T]):
     def _declared(self) -> dict[str, Callable[[], T]]:
         if self.group is None:
             return {}
-        found = entry_points(group=self.group)
+        # Looked up by name: it costs as much as all of `opto.trace`, and few programs need it.
+        found = import_module("importlib.metadata").entry_points(group=self.group)
         return {point.name: cast("Callable[[], T]", point.load) for point in found}

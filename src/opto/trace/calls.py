@@ -46,6 +46,10 @@ def run(
         if value.__class__ in WATCHED:
             before = snapshots(args)
             break
+    values: Sequence[Any] = args
+    if kwargs:
+        values = [*args, *kwargs.values()]
+        before = snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
     try:
@@ -53,11 +57,13 @@ def run(
     except Exception as error:
         if _passes(owner, error):
             raise
+        if before:
+            inputs = as_received(RESULT, inputs, values, before)
         raise failed(op, inputs, error, sources=sources) from error
     finally:
         READS.reset(token)
     if before:
-        inputs = as_received(RESULT, inputs, args, before)
+        inputs = as_received(RESULT, inputs, values, before)
     if reads or isinstance(output, Node):
         return _recorded(owner, op, inputs, output, reads)
     return record(RESULT, op, inputs, output)
@@ -73,7 +79,8 @@ async def run_async(
     sources: Mapping[str, str] | None,
 ) -> MessageNode[Any]:
     """Run a coroutine function and record its result; reads before and after waits are its own."""
-    before = snapshots(args)
+    values = [*args, *kwargs.values()]
+    before = snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
     try:
@@ -81,11 +88,13 @@ async def run_async(
     except Exception as error:
         if _passes(owner, error):
             raise
+        if before:
+            inputs = as_received(RESULT, inputs, values, before)
         raise failed(op, inputs, error, sources=sources) from error
     finally:
         READS.reset(token)
     if before:
-        inputs = as_received(RESULT, inputs, args, before)
+        inputs = as_received(RESULT, inputs, values, before)
     return _recorded(owner, op, inputs, output, reads)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import itertools
 import os
 import types
@@ -26,6 +27,12 @@ from opto.trace.source import FunctionNode, pick_definition
 _numbers = itertools.count()
 
 
+def owner_name(qualname: str) -> str:
+    """Return the name of the class in whose body a function was defined, "" for none."""
+    path = ["<locals>", *qualname.split(".")]
+    return "" if path[-2] == "<locals>" else path[-2]
+
+
 def new_filename(name: str) -> str:
     """Return a file name for code of the function `name` that no other code has."""
     return f"<code of {name} #{next(_numbers)}>"
@@ -37,17 +44,14 @@ class Loaded(NamedTuple):
     Attributes:
         text: what it was compiled from.
         function: the function.
-        filename: the name of its file in tracebacks; no such file exists.
+        filename: the name of its file in tracebacks; no such file exists ("" for a real one).
+        sources: the text by file name, for tracebacks; None if it stands in a file.
     """
 
     text: str
     function: Callable[..., Any]
     filename: str
-
-    @property
-    def sources(self) -> Mapping[str, str] | None:
-        """The text by file name, for tracebacks; None if it stands in a file."""
-        return {self.filename: self.text} if self.filename else None
+    sources: Mapping[str, str] | None
 
 
 class Surroundings(NamedTuple):
@@ -122,26 +126,6 @@ def _not_found(name: str) -> Any:
     raise KeyError(name)
 
 
-class _Privates(ast.NodeTransformer):
-    """Mangles private names as the class statement would."""
-
-    def __init__(self, owner: str) -> None:
-        self.prefix = f"_{owner.lstrip('_')}"
-
-    def _mangled(self, name: str) -> str:
-        private = name.startswith("__") and not name.endswith("__")
-        return f"{self.prefix}{name}" if private else name
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        node.id = self._mangled(node.id)
-        return node
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        self.generic_visit(node)
-        node.attr = self._mangled(node.attr)
-        return node
-
-
 def loader(chosen: Execution | None) -> Loader:
     """Return the loader `chosen`, or the one of the environment, or the default.
 
@@ -179,18 +163,30 @@ def load_in_process(
     """
     del provenance  # all code is run alike here
     tree, definition = parsed(text, surroundings.name, filename)
-    if surroundings.owner:
-        tree = _Privates(surroundings.owner).visit(tree)
-    cell = _class_cell(surroundings.fun)
-    if cell is not None and _uses_class(definition):
-        _nest(tree, definition)
     namespace = Namespace(surroundings)
-    if cell is not None:
-        namespace["__opto_class__"] = cell.cell_contents
+    owner = surroundings.owner
+    if owner:
+        _nest(tree, definition, owner)
     exec(compile(tree, filename, "exec"), namespace)  # noqa: S102 - running it is what it is for
-    function = namespace[definition.name]
+    if owner:
+        inside = vars(namespace.pop(owner))
+        function = _with_class(inside[mangled(definition.name, owner)], surroundings.fun)
+    else:
+        function = namespace[definition.name]
     function = getattr(function, "_fun", function)  # a text that kept its decorator
-    return Loaded(text, function, filename)
+    return Loaded(text, function, filename, {filename: text})
+
+
+def may_recur(fun: Callable[..., Any]) -> bool:
+    """Whether the code of `fun` uses its own name."""
+    code = getattr(fun, "__code__", None)
+    return code is None or _mentions(code, code.co_name)
+
+
+def _mentions(code: types.CodeType, name: str) -> bool:
+    """Whether code, or code inside it, uses the name."""
+    inner = [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    return name in (*code.co_names, *code.co_freevars) or any(_mentions(c, name) for c in inner)
 
 
 def _free_names(fun: Any) -> tuple[str, ...]:
@@ -198,23 +194,44 @@ def _free_names(fun: Any) -> tuple[str, ...]:
     return names
 
 
-def _class_cell(fun: Any) -> types.CellType | None:
-    names = _free_names(fun)
-    return dict(zip(names, fun.__closure__ or (), strict=True)).get("__class__") if names else None
+def mangled(name: str, owner: str) -> str:
+    """Return a name as it is called inside the class `owner`."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{owner.lstrip('_')}{name}" if private else name
 
 
-def _uses_class(definition: FunctionNode) -> bool:
-    used = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
-    return bool(used & {"super", "__class__"})
-
-
-def _nest(tree: ast.Module, definition: FunctionNode) -> None:
-    """Put the definition into a function with a variable ``__class__``, as ``super()`` needs it."""
-    name = definition.name
-    maker = ast.parse(f"def __opto_make__(__class__):\n return {name}\n").body[0]
-    call = ast.parse(f"{name} = __opto_make__(__opto_class__)").body[0]
-    assert isinstance(maker, ast.FunctionDef)  # noqa: S101 - parsed one line above
-    maker.body.insert(0, definition)
-    index = tree.body.index(definition)
-    tree.body[index : index + 1] = [maker, call]
+def _nest(tree: ast.Module, definition: FunctionNode, owner: str) -> None:
+    """Put the definition into a class of the owner's name, so that private names are mangled."""
+    maker = ast.parse(f"class {owner}: pass").body[0]
+    assert isinstance(maker, ast.ClassDef)  # noqa: S101 - parsed one line above
+    maker.body = [definition]
+    tree.body[tree.body.index(definition)] = ast.copy_location(maker, definition)
     ast.fix_missing_locations(tree)
+
+
+def _with_class(function: Any, authors: Any) -> Any:
+    """Return the function with the class of the author's one as its ``__class__``, for ``super``.
+
+    One that has none of its own, since the author's doesn't mention its class, finds it by name.
+    """
+    names = _free_names(function)
+    if not isinstance(function, types.FunctionType) or "__class__" not in names:
+        return function
+    known = dict(zip(_free_names(authors), authors.__closure__ or (), strict=True))
+    own = dict(zip(names, function.__closure__ or (), strict=True))
+    own["__class__"] = known.get("__class__") or types.CellType(_owner_of(authors))
+    made = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        tuple(own[name] for name in names),
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    return functools.update_wrapper(made, function, updated=("__dict__",))
+
+
+def _owner_of(fun: Any) -> Any:
+    """Return the class in whose body `fun` was defined, looked up by its qualified name."""
+    path = fun.__qualname__.rpartition("<locals>.")[2].split(".")[:-1]
+    return functools.reduce(getattr, path[1:], fun.__globals__[path[0]])

@@ -17,11 +17,11 @@ from opto.trace.holding import SCALARS, may_hold_nodes, nodes_within, plain
 from opto.trace.info import call_info
 from opto.trace.inplace import earlier, later
 from opto.trace.methods import Operators
-from opto.trace.ops import Op, argument_names, by_position, get_op_name
+from opto.trace.ops import Op, argument_names, by_position, distinct, get_op_name
 from opto.trace.picture import Picture, draw
 from opto.trace.propagation import propagate
 from opto.trace.propagators.graph_propagator import GraphPropagator
-from opto.trace.recording import checked_inputs, constant, record, record_output
+from opto.trace.recording import checked_inputs, constant, learning, record, record_output
 from opto.trace.scope import SCOPE
 from opto.trace.special import SpecialMethods
 from opto.trace.table import BY_NAME
@@ -118,7 +118,7 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         """Stand for the outcome of a change; see `inplace`."""
         self.__class__ = _ChangedNode  # pyright: ignore[reportAttributeAccessIssue]  # same layout
-        self._extra = {**(self._extra or {}), "origin": (op, inputs, _flags_of(inputs))}
+        self._extra = {**(self._extra or {}), "origin": (op, inputs, learning(inputs))}
 
     # ---- feedback ----
 
@@ -159,8 +159,6 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
     def _backwarded(self) -> bool:
         return bool(self._flags & CONSUMED)
 
-    # ---- copies ----
-
     def detach(self) -> Any:
         """Return a deep copy without history, children and feedback."""
         return copy.deepcopy(self)
@@ -170,9 +168,9 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
 
     # ---- calls ----
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the value with the arguments as they are; the function may work on nodes."""
-        names = (*argument_names(_CALL.arguments, len(args) + 1), *kwargs)
+        names = distinct((*argument_names(("fun",), len(args) + 1), *kwargs))
         nodes = (self, *(lift(arg) for arg in args), *(lift(v, k) for k, v in kwargs.items()))
         op = _CALL.with_arguments(names)
         try:
@@ -208,8 +206,13 @@ class _ChangedNode(Node[T_co]):
         return self._extra["origin"][1]  # type: ignore[index,no-any-return]  # set by `_become`
 
     @property
-    def _flags(self) -> int:  # type: ignore[override]  # a class attribute of roots
+    def _flags(self) -> int:
         return self._extra["origin"][2]  # type: ignore[index,no-any-return]  # set by `_become`
+
+    @_flags.setter
+    def _flags(self, flags: int) -> None:
+        op, inputs, _ = (self._extra or {})["origin"]
+        self._extra = {**(self._extra or {}), "origin": (op, inputs, flags)}
 
 
 class MessageNode(Node[T_co]):
@@ -275,7 +278,7 @@ class MessageNode(Node[T_co]):
 
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         self._op, self._inputs = op, inputs
-        self._flags = _flags_of(inputs)
+        self._flags = learning(inputs)
 
     def _copied(self, data: Any) -> Any:
         twin = super()._copied(data)
@@ -312,13 +315,6 @@ class ExceptionNode(Failed, MessageNode[str]):  # pyright: ignore[reportIncompat
         return "MessageNode"
 
 
-def _flags_of(inputs: tuple[Node[Any], ...]) -> int:
-    flags = 0
-    for parent in inputs:
-        flags |= parent._flags
-    return flags & LEARNS
-
-
 def _unknown(*_args: object, **_kwargs: object) -> object:
     message = "this result was made by hand; its operation has no function"
     raise InvalidArgument(message)
@@ -351,7 +347,7 @@ def lift(value: Any, name: str | None = None) -> Node[Any]:
     return constant(PLAIN, value, name)
 
 
-def apply(op: Op, *args: Any, **kwargs: Any) -> MessageNode[Any]:
+def apply(op: Op, /, *args: Any, **kwargs: Any) -> MessageNode[Any]:
     """Apply an operation to nodes and plain values, and record it.
 
     Raises:
@@ -373,7 +369,8 @@ def _computed(
     nodes: list[Node[Any]] = [lift(arg) for arg in args]
     named = {key: lift(value, key) for key, value in kwargs.items()}
     inputs = (*nodes, *named.values())
-    variant = op.with_arguments((*argument_names(op.arguments, len(nodes)), *named))
+    names = (*argument_names(op.arguments, len(nodes)), *named)
+    variant = op.with_arguments(distinct(names) if named else names)
     values = [*instead, *(node._data for node in nodes[len(instead) :])]
     try:
         value = op.function(*values, **{key: node._data for key, node in named.items()})
@@ -397,4 +394,4 @@ def failed(
     made: ExceptionNode = record(ExceptionNode, shown, inputs, failure.text)
     cause = error.exception_node._cause if isinstance(error, ExecutionError) else type(error)
     made._extra = {"failure": failure, "cause": cause}
-    return made.as_error()
+    return made.as_error(error)

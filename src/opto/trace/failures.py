@@ -10,16 +10,16 @@ import inspect
 import linecache
 import os
 import textwrap
-import traceback
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from opto.errors import ExecutionError, InvalidArgument
 
 # Frames of what runs code are of no interest to who reads about the code.
-_HERE = tuple(f"{Path(__file__).parent.with_name(name)}{os.sep}" for name in ("trace", "execution"))
+# (`os.path`, since importing `pathlib` takes 7 ms.)
+_ROOT = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120
+_HERE = tuple(f"{_ROOT}{os.sep}{name}{os.sep}" for name in ("trace", "execution"))
 _TEXT_LIMIT = 100_000
 
 
@@ -72,18 +72,12 @@ class Failure(NamedTuple):
 
     def report(self) -> str:
         """Return the traceback as Python prints it."""
-        shown = [
-            traceback.FrameSummary(
-                step.file,
-                step.line,
-                step.name,
-                lookup_line=False,
-                line=_line(step.file, step.line, self.sources),
-            )
-            for step in self.steps
-            if not step.file.startswith(_HERE)
-        ]
-        lines = ["Traceback (most recent call last):\n", *traceback.format_list(shown)]
+        lines = ["Traceback (most recent call last):\n"]
+        for step in self.steps:
+            if not step.file.startswith(_HERE):
+                lines.append(f'  File "{step.file}", line {step.line}, in {step.name}\n')
+                text = _line(step.file, step.line, self.sources)
+                lines.extend([f"    {text}\n"] if text else [])
         last = f"{self.qualified}: {self.message}" if self.message else self.qualified
         return "\n".join(["".join([*lines, last]), *self.notes])
 
@@ -208,9 +202,23 @@ class Failed:
         full = style == "full" and self._failure is not None
         return self._failure.comment() if full and self._failure else self.exception_text
 
-    def as_error(self) -> ExecutionError:
-        """Return the error to raise: an instance of the original exception's type too."""
-        return error_class(self._cause)(self)  # type: ignore[arg-type]  # types are hashable
+    def as_error(self, original: BaseException | None = None) -> ExecutionError:
+        """Return the error to raise: an instance of the original exception's type too.
+
+        Args:
+            original: the exception; what it knows beside its message is copied.
+        """
+        kind = error_class(self._cause)  # type: ignore[arg-type]  # types are hashable
+        try:
+            error = kind(self)
+        except TypeError:  # made in a way of its own, as exception groups are
+            return ExecutionError(self)
+        if original is not None and kind is not ExecutionError:
+            for name in _fields(self._cause):  # type: ignore[arg-type]  # types are hashable
+                setattr(error, name, getattr(original, name, None))
+            for name, value in vars(original).items():
+                error.__dict__.setdefault(name, value)
+        return error
 
 
 @lru_cache(maxsize=256)
@@ -228,3 +236,14 @@ def error_class(cause: type[BaseException]) -> type[ExecutionError]:
         return ExecutionError
     made.__module__ = ExecutionError.__module__
     return made
+
+
+@lru_cache(maxsize=256)
+def _fields(cause: type[BaseException]) -> tuple[str, ...]:
+    """Return the names of what an exception keeps outside its ``__dict__`` and ``args``."""
+    return tuple(
+        name
+        for base in cause.__mro__
+        for name, member in vars(base).items()
+        if inspect.ismemberdescriptor(member) and base not in {Exception, BaseException}
+    )

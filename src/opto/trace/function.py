@@ -10,16 +10,26 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, Generic, NoReturn, TypeVar, overload
 
-from opto.errors import CannotIsolate, SourceNotFound, WrongType
+from opto.errors import CannotIsolate, WrongType
 from opto.trace.binding import Plan
 from opto.trace.calls import run, run_async, runner_of
-from opto.trace.code import EXECUTION, Execution, Loaded, Surroundings, loader, new_filename
+from opto.trace.code import (
+    EXECUTION,
+    Execution,
+    Loaded,
+    Surroundings,
+    loader,
+    may_recur,
+    new_filename,
+    owner_name,
+)
 from opto.trace.containers import RESERVED, CodeContainer
 from opto.trace.core import PLAIN, MessageNode, Node, failed, lift
+from opto.trace.holding import SCALARS
 from opto.trace.methods_of import bound_to
 from opto.trace.modules import Module
-from opto.trace.ops import Op, get_op_name
-from opto.trace.parameters import ParameterNode
+from opto.trace.ops import Op, distinct, get_op_name
+from opto.trace.parameters import ParameterNode, another, code_parameter
 from opto.trace.recording import constant
 from opto.trace.source import NOWHERE, About, Place
 
@@ -71,6 +81,8 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             message = f"bundle decorates a function, not {type(fun).__name__}"
             raise WrongType(message)
         functools.update_wrapper(self, fun, updated=())
+        if getattr(fun, "__isabstractmethod__", False):
+            self.__isabstractmethod__ = True
         self._fun = fun
         qualname = getattr(fun, "__qualname__", type(fun).__name__)
         self._fun_name = qualname.rpartition("<locals>.")[2]
@@ -82,8 +94,8 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         self.allow_external_dependencies = allow_external_dependencies
         self.overwrite_python_recursion = overwrite_python_recursion or trainable
         self.output_name, self.trainable = output_name, trainable
-        self.parameter = self._made_parameter(projections) if trainable else None
-        self._surroundings = Surroundings(fun, helpers or {}, qualname.rpartition(".")[0])
+        self.parameter = code_parameter(self.about, projections) if trainable else None
+        self._surroundings = Surroundings(fun, helpers or {}, owner_name(qualname))
         self._key = f"{RESERVED}bundle_{self.name}"
         self.execution = execution
         self._loaded: Loaded | None = None
@@ -93,23 +105,6 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         self._self_node: Node[Any] | None = None
         self._plan: Plan | None = None
         self._simple_count = -1
-
-    def _made_parameter(self, projections: list[Any] | None) -> ParameterNode[str]:
-        found = self.about.found
-        if found is None or found.head is None:
-            message = (
-                f"{self._fun_name} can't be trainable: its source isn't the text of a function "
-                "defined by def. Define it so in a file or a notebook cell"
-            )
-            raise SourceNotFound(message)
-        constraint = f"The code should start with:\n{found.head}"
-        return ParameterNode(
-            found.text,
-            name="__code",
-            constraint=constraint,
-            projections=projections,
-            is_code=True,
-        )
 
     # ---- facts ----
 
@@ -136,7 +131,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         loaded = self._loaded
         if loaded is None or loaded.text is not text or self._loaded_by is not chosen:
             authors = self.about.found is not None and text == self.about.found.text
-            loaded = Loaded(text, self._fun, "") if authors else self._compiled(text, chosen)
+            loaded = Loaded(text, self._fun, "", None) if authors else self._compiled(text, chosen)
             self._loaded, self._loaded_by = loaded, chosen
         return loaded.function, loaded.sources
 
@@ -170,20 +165,20 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
 
     # ---- calls ----
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function and record the call."""
         return self(*args, **kwargs)
 
     # `NoReturn` fits only what returns Any, which would fit the coroutine too.
     @overload
-    def __call__(self: FunModule[NoReturn], *args: Any, **kwargs: Any) -> MessageNode[Any]: ...
+    def __call__(self: FunModule[NoReturn], /, *args: Any, **kwargs: Any) -> MessageNode[Any]: ...
     @overload
     def __call__(
-        self: FunModule[Coroutine[Any, Any, S]], *args: Any, **kwargs: Any
+        self: FunModule[Coroutine[Any, Any, S]], /, *args: Any, **kwargs: Any
     ) -> Coroutine[Any, Any, MessageNode[S]]: ...
     @overload
-    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[R_co]: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> MessageNode[R_co]: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function and record the call; arguments may be nodes or plain values.
 
         Raises:
@@ -224,7 +219,8 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             function = self._marked(function)
         count = bound.positional
         by_name = dict(zip(bound.names[count:], values[count:], strict=True))
-        op = self._op.with_arguments((*bound.names, *self._code_name))
+        names = (*bound.names, *self._code_name)
+        op = self._op.with_arguments(distinct(names) if kwargs else names)
         return self._run(self, op, inputs, function, values[:count], by_name, sources)
 
     def _received(
@@ -240,6 +236,9 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             if isinstance(value, Node):
                 nodes.append(value)
                 values.append(value._data)
+            elif value.__class__ in SCALARS:
+                nodes.append(constant(PLAIN, value, name or None))
+                values.append(value)
             else:
                 made, received = _as_input(value, name or None)
                 nodes.append(made)
@@ -265,7 +264,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             self._op = Op("eval", _EVAL, names, fun, "eval", self.about)
         self._op.name = self.output_name or self._op.name
         self._run = runner_of(self._fun)
-        recursive = self.overwrite_python_recursion and _may_recur(self._fun)
+        recursive = self.overwrite_python_recursion and may_recur(self._fun)
         self._reentrant = recursive and self._run in {run, run_async}
         special = self._reentrant or self.traceable_code or not self._process_inputs
         self._simple_count = -1 if special or not plan.simple else plan.count
@@ -311,17 +310,12 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         self, instance: Any, self_node: Node[Any], parameter: ParameterNode[str] | None
     ) -> FunModule[R_co]:
         """Return a copy for `instance`, with a parameter of its own unless one is given."""
+        if self._plan is None:
+            self._prepare()  # once for all instances
         twin = self._shallow()
         twin._instance, twin._self_node = instance, self_node
         if parameter is None and self.parameter is not None:
-            parameter = ParameterNode(
-                self.parameter._data,
-                name="__code",
-                constraint=self.parameter._constraint,
-                projections=self.parameter.projections,
-                trainable=self.parameter.trainable,
-                is_code=True,
-            )
+            parameter = another(self.parameter)
         twin.parameter = parameter
         return twin
 
@@ -380,11 +374,6 @@ def _described(description: Any, fun_name: str, about: About) -> str:
         return f"[{fun_name}] {doc}" if doc else f"[{fun_name}]"
     get_op_name(description)
     return str(description)
-
-
-def _may_recur(fun: Callable[..., Any]) -> bool:
-    code = getattr(fun, "__code__", None)
-    return code is None or code.co_name in (*code.co_names, *code.co_freevars)
 
 
 def _as_input(value: Any, name: str | None) -> tuple[Any, Any]:

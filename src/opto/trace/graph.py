@@ -24,18 +24,20 @@ def ancestors(starts: Iterable[N], inputs: Inputs) -> list[N]:
 def inputs_first(starts: Iterable[N], inputs: Inputs) -> list[N]:
     """Return `starts` and their ancestors, each once and after all of its inputs."""
     order: list[N] = []
-    state: dict[int, bool] = {}  # False: entered, True: placed in `order`
-    stack = [(item, False) for item in reversed(list(starts))]
+    placed: dict[int, bool] = {}  # False: entered
+    stack = list(starts)
+    stack.reverse()
     while stack:
-        item, leaving = stack.pop()
-        if leaving:
-            if not state[id(item)]:
-                state[id(item)] = True
+        item = stack[-1]
+        key = id(item)
+        if key not in placed:
+            placed[key] = False
+            stack.extend(reversed(inputs(item)))
+        else:
+            stack.pop()
+            if not placed[key]:
+                placed[key] = True
                 order.append(item)
-        elif id(item) not in state:
-            state[id(item)] = False
-            stack.append((item, True))
-            stack.extend((parent, False) for parent in reversed(inputs(item)))
     return order
 
 

@@ -100,7 +100,7 @@ def _as_reflected(op: Op) -> Callable[..., Any]:
 def _as_call(op: Op, name: str) -> Callable[..., Any]:
     special = name.startswith("__")
 
-    def method(self: Operators, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Operators, /, *args: Any, **kwargs: Any) -> Any:
         if not special:
             self._require(name)
         return self._applied(op, args, kwargs)
@@ -111,7 +111,7 @@ def _as_call(op: Op, name: str) -> Callable[..., Any]:
 def _as_change(op: Op, name: str) -> Callable[..., Any]:
     special = name.startswith("__")
 
-    def method(self: Operators, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Operators, /, *args: Any, **kwargs: Any) -> Any:
         if not special:
             self._require(name)
         return self._changed(op, args, kwargs)

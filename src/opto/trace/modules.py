@@ -20,12 +20,12 @@ T = TypeVar("T", bound=type[Any])
 class Module(ParameterContainer):
     """A part of a program with parameters in its attributes; write `forward`."""
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, /, *args: Any, **kwargs: Any) -> Any:
         """Do the work; called by calling the object."""
         message = f"{type(self).__name__} has no method forward; write one, or __call__"
         raise NotImplementedError(message)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call `forward`."""
         return self.forward(*args, **kwargs)
 

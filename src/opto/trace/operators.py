@@ -29,7 +29,7 @@ class Operator:
         self.__name__ = self.__qualname__ = self.name = op.name
         self.__doc__ = self.description = op.description
 
-    def __call__(self, *args: Any, **kwargs: Any) -> MessageNode[Any]:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> MessageNode[Any]:
         """Apply the operator to nodes or plain values; inputs get the names they are passed by."""
         return apply(self.op, *args, **kwargs)
 

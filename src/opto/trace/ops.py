@@ -105,6 +105,20 @@ def argument_names(known: tuple[str, ...], count: int) -> tuple[str, ...]:
     return (*known, *(f"args_{index}" for index in range(count - len(known))))
 
 
+def distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names with a number after each that stood before."""
+    seen: set[str] = set()
+    result: list[str] = []
+    for name in names:
+        free, number = name, 0
+        while free in seen:
+            number += 1
+            free = f"{name}_{number}"
+        seen.add(free)
+        result.append(free)
+    return tuple(result)
+
+
 def by_position(
     names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:

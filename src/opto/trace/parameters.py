@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from opto.errors import WrongType
+from opto.errors import SourceNotFound, WrongType
 from opto.trace.abstract import LEARNS, AbstractNode, T_co
 from opto.trace.core import Node
+from opto.trace.source import About
 
 if TYPE_CHECKING:
     from opto.trace.projections import Projection
@@ -66,3 +67,34 @@ def _checked_projections(given: object) -> list[Any]:
         message = f"projections must be None or a list of projections, not {given!r}"
         raise WrongType(message)
     return list(given)
+
+
+def code_parameter(about: About, projections: list[Any] | None) -> ParameterNode[str]:
+    """Return a parameter that holds the source of a function.
+
+    Raises:
+        SourceNotFound: if there is no source, or it isn't that of a function defined by ``def``.
+    """
+    found = about.found
+    if found is None or found.head is None:
+        message = (
+            f"{about.name} can't be trainable: its source isn't the text of a function defined by "
+            "def. Define it so in a file or a notebook cell"
+        )
+        raise SourceNotFound(message)
+    constraint = f"The code should start with:\n{found.head}"
+    return ParameterNode(
+        found.text, name="__code", constraint=constraint, projections=projections, is_code=True
+    )
+
+
+def another(parameter: ParameterNode[str]) -> ParameterNode[str]:
+    """Return a code parameter of its own with the same text, for another instance."""
+    return ParameterNode(
+        str(parameter._data),
+        name="__code",
+        trainable=parameter.trainable,
+        constraint=parameter._constraint,
+        projections=parameter.projections,
+        is_code=True,
+    )

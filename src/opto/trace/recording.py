@@ -74,6 +74,14 @@ def record(kind: type[K], op: Op, inputs: tuple[Any, ...], value: Any) -> K:
     return made  # type: ignore[no-any-return]  # an instance of `kind`
 
 
+def learning(inputs: tuple[AbstractNode[Any], ...]) -> int:
+    """Return the flag `LEARNS` if one of the inputs has it, else 0."""
+    flags = 0
+    for parent in inputs:
+        flags |= parent._flags
+    return flags & LEARNS
+
+
 def record_output(
     kind: type[K],
     op: Op,
@@ -92,9 +100,9 @@ def record_output(
     if inner and SCOPE.get().recording:
         made._extra = {"output": output}
         unseen = (*unseen, output)
-    learning = [node for node in unseen if node._flags & LEARNS]
-    if learning and SCOPE.get().recording:
-        _note_hidden(made, learning)
+    used = [node for node in unseen if node._flags & LEARNS]
+    if used and SCOPE.get().recording:
+        _note_hidden(made, used)
     return made  # type: ignore[no-any-return]  # an instance of `kind`
 
 

@@ -129,7 +129,7 @@ def _block_of(plain: Callable[..., Any]) -> tuple[str, int, FunctionNode | None]
         lines = linecache.getlines(code.co_filename, getattr(plain, "__globals__", None))
         if 0 < code.co_firstlineno <= len(lines):
             found = block_at(lines, code.co_firstlineno - 1)
-            if found is not None:
+            if found is not None and found[1].name == code.co_name:
                 return found[0], code.co_firstlineno, found[1]
     try:
         lines, start = inspect.getsourcelines(plain)
@@ -141,7 +141,11 @@ def _block_of(plain: Callable[..., Any]) -> tuple[str, int, FunctionNode | None]
         )
         raise SourceNotFound(message) from error
     text = textwrap.dedent("".join(lines))
-    return text, max(start, 1), definition_in(text)
+    definition = definition_in(text)
+    if definition is not None and code is not None and code.co_name == "<lambda>":
+        message = "the source of a lambda inside a function's definition isn't kept apart from it"
+        raise SourceNotFound(message)
+    return text, max(start, 1), definition
 
 
 def _decorator_lines(definition: FunctionNode, start: int, place: Place) -> int:

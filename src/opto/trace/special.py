@@ -100,12 +100,13 @@ class SpecialMethods(Operators):
     # Arrays on the left of an operator hand over to the reflected method of a node.
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Trace a numpy function of nodes and arrays as an operator of its name."""
-        if method != "__call__" or kwargs.get("out") is not None:
+        given = {key: value for key, value in kwargs.items() if value is not None}
+        if "out" in given and given.pop("out") != (None,):
             return NotImplemented
-        name = ufunc.__name__
+        name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}_{method}"
         arguments = tuple("xyzuvw"[: len(inputs)])
         says = f"[{name}] This is an operator: the numpy function {name} of the inputs."
-        return self._traced(Op(name, says, arguments, ufunc), inputs, kwargs)
+        return self._traced(Op(name, says, arguments, getattr(ufunc, method)), inputs, given)
 
     def _traced(self, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Hook: apply `op` to the arguments."""

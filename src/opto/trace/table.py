@@ -83,7 +83,7 @@ def _change(method: str, arguments: str = "", owner: str = "list", name: str = "
 def calling(name: str) -> Callable[..., Any]:
     """Return a function that calls the method `name` of its first argument with the others."""
 
-    def call(x: Any, *args: Any, **kwargs: Any) -> Any:
+    def call(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         return getattr(x, name)(*args, **kwargs)
 
     call.__name__ = name
@@ -93,7 +93,7 @@ def calling(name: str) -> Callable[..., Any]:
 def _pure(owner: type, name: str, arguments: str = "") -> Row:
     """Row ``list_append`` and its like: the method on a copy, and the copy is the result."""
 
-    def changed(x: Any, *args: Any, **kwargs: Any) -> Any:
+    def changed(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         result = copy.copy(x)
         getattr(result, name)(*args, **kwargs)
         return result
@@ -120,7 +120,7 @@ def _mapping_method(x: Any, name: str) -> Callable[[], Any]:
     return method  # type: ignore[no-any-return]  # a bound method of the value
 
 
-def _call(fun: Any, *args: Any, **kwargs: Any) -> Any:
+def _call(fun: Any, /, *args: Any, **kwargs: Any) -> Any:
     if not callable(fun):
         message = f"{type(fun).__name__} object is not callable"
         raise TypeError(message)
@@ -135,7 +135,7 @@ def _round(x: Any, ndigits: Any = None) -> Any:
     return round(x) if ndigits is None else round(x, ndigits)
 
 
-def _format(x: Any, *args: Any, **kwargs: Any) -> Any:
+def _format(x: Any, /, *args: Any, **kwargs: Any) -> Any:
     return x.format(*args, **kwargs)
 
 

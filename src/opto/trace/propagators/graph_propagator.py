@@ -38,7 +38,7 @@ class TraceGraph(AbstractFeedback):
     def __init__(self, graph: Sequence[tuple[int, Any]] = (), user_feedback: Any = None) -> None:
         self._given: tuple[Any, ...] = tuple(node for _, node in graph)
         self._through: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
-        self._built: list[tuple[int, Any]] | None = None
+        self._built: list[list[Any]] | None = None
         outputs = [self._given[-1]] if self._given else []
         self.notes: tuple[Note, ...] = tuple(Note(node, user_feedback) for node in outputs)
 
@@ -57,25 +57,54 @@ class TraceGraph(AbstractFeedback):
         Sorted by level, every node after its inputs. Levels count within the graph: 0 for what has
         no input in it.
         """
+        return [(level, node) for level, nodes in enumerate(self.by_level) for node in nodes]
+
+    @property
+    def by_level(self) -> list[list[Any]]:
+        """The nodes of `graph`, a list for each level."""
         if self._built is None:
             self._built = self._build()
         return self._built
 
-    def _build(self) -> list[tuple[int, Any]]:
-        nodes = {id(node): node for node in self._given}
+    def _build(self) -> list[list[Any]]:
+        order = self._inputs_first()
+        level: dict[int, int] = {}
+        by_level: list[list[Any]] = []
+        for node in order:
+            highest = -1
+            for parent in sources_of(node):
+                above = level.get(id(parent), -1)
+                if above > highest:  # noqa: PLR1730 - a call of max takes longer than all else here
+                    highest = above
+            highest += 1
+            level[id(node)] = highest
+            if highest == len(by_level):
+                by_level.append([])
+            by_level[highest].append(node)
+        return by_level
+
+    def _inputs_first(self) -> list[Any]:
+        ways = [_way(through, outputs) for through, outputs in self._ways()]
+        if len(ways) == 1 and not self._given:
+            return ways[0]
+        found = {id(node): node for node in self._given}
+        found.update((id(node), node) for way in ways for node in way)
+        order: list[Any] = list(found.values())
+        if self._given:  # in no order that could be trusted
+
+            def inside(node: Any) -> tuple[Any, ...]:
+                return tuple(parent for parent in sources_of(node) if id(parent) in found)
+
+            order = graph.inputs_first(order, inside)
+        return order
+
+    def _ways(self) -> list[tuple[tuple[Any, ...], list[Any]]]:
+        """Return the outputs by what their feedback came through."""
+        alike: dict[frozenset[int], tuple[tuple[Any, ...], list[Any]]] = {}
         for output, through in self._through:
-            nodes.setdefault(id(output), output)
-            for node in graph.between(through, [output], sources_of):
-                nodes.setdefault(id(node), node)
-                for parent in sources_of(node):
-                    nodes.setdefault(id(parent), parent)
-
-        def inside(node: Any) -> tuple[Any, ...]:
-            return tuple(parent for parent in sources_of(node) if id(parent) in nodes)
-
-        order = graph.inputs_first(nodes.values(), inside)
-        level = graph.levels(order, inside)
-        return sorted(((level[id(node)], node) for node in order), key=lambda pair: pair[0])
+            key = frozenset(id(node) for node in through)
+            alike.setdefault(key, (through, []))[1].append(output)
+        return list(alike.values())
 
     @property
     def user_feedback(self) -> Any:
@@ -129,6 +158,25 @@ class TraceGraph(AbstractFeedback):
 
     def __repr__(self) -> str:
         return f"TraceGraph({len(self)} nodes, {len(self.notes)} notes)"
+
+
+def _way(through: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
+    """Return the outputs, what lies between, and the inputs of that, all after their inputs."""
+    wanted = {id(node) for node in through}
+    kept = {id(node) for node in outputs}
+    order = graph.inputs_first(outputs, sources_of)
+    for node in order:
+        key = id(node)
+        parents = sources_of(node)
+        if key not in wanted:
+            for parent in parents:
+                if id(parent) in wanted:
+                    wanted.add(key)
+                    break
+        if key in wanted:
+            kept.add(key)
+            kept.update(map(id, parents))
+    return [node for node in order if id(node) in kept]
 
 
 def joined(graphs: Sequence[TraceGraph]) -> TraceGraph:
