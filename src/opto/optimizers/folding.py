@@ -1,39 +1,129 @@
 """Makes a problem fit a number of characters; what matters most stays whole.
 
-First values get shorter, then the operations far from the variables and the outputs are left out,
-counted by kind. Variables, constraints, outputs and feedback are never touched.
+First values get shorter, then what repeats is shown the first and the last time with the values
+that differ, then the operations far from the variables and the outputs are told by kind alone, with
+the way of each variable to an output. Variables, constraints, outputs and feedback are never
+touched.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
+from opto.optimizers.layout import Layout
 from opto.optimizers.problem import Entries, Problem, Step
+from opto.optimizers.repeats import Part
 from opto.optimizers.shortening import text_of
+from opto.optimizers.telling import FoldedCode, call_of, kinds_of, ways_of
 
-CHARACTERS_PER_TOKEN = 3
+T = TypeVar("T")
+
+CHARACTERS_PER_TOKEN = 3  # of code and numbers; English has more
 LIMITS = (2000, 500, 120)  # characters of a value; the first is used where there is room
+_SHORTEST_LINE = 12
+_MOST_TRIES = 8
 
 
 def fold(problem: Problem, characters: int) -> tuple[Problem, int]:
     """Return the problem as it fits, and how many characters a value may have in it."""
-    for limit in LIMITS:
-        if size_of(problem, limit) <= characters:
-            return problem, limit
-    limit = LIMITS[-1]
-    order = nearest_first(problem)
-    keep = len(order)
-    folded = problem
-    while keep > 0 and size_of(folded, limit) > characters:
-        keep //= 2
-        folded = only(problem, set(order[:keep]))
+    if len(problem.steps) * _SHORTEST_LINE <= characters:
+        for limit in LIMITS:
+            if size_of(problem, limit) <= characters:
+                return problem, limit
+    layout = Layout(problem)
+    parts = layout.parts()
+    repeats = sum(1 for part in parts if part.body)
+    if repeats and (len(parts) - repeats) * _SHORTEST_LINE <= characters:
+        folded = _shown(layout, parts, range(len(parts)))
+        for limit in LIMITS[1:]:
+            if size_of(folded, limit) <= characters:
+                return folded, limit
+    return _nearest(layout, parts, characters), LIMITS[-1]
+
+
+def fold_measured(
+    problem: Problem, characters: int, measured: Callable[[Problem, int], int]
+) -> tuple[Problem, int]:
+    """Return the problem as it fits by the count of a tokenizer.
+
+    Args:
+        problem: the run and its feedback.
+        characters: how many there would be room for at the usual length of tokens.
+        measured: counts the tokens of a folded problem.
+    """
+    tokens, room = characters // CHARACTERS_PER_TOKEN, characters * 2
+    folded, limit = fold(problem, room)
+    for _ in range(_MOST_TRIES):
+        count = measured(folded, limit)
+        if count <= tokens:
+            break
+        room = min(room, size_of(folded, limit)) * tokens * 9 // (count * 10)
+        folded, limit = fold(problem, room)
     return folded, limit
+
+
+def _nearest(layout: Layout, parts: list[Part], characters: int) -> Problem:
+    """Return the problem with as many parts shown as there is room for."""
+    limit = LIMITS[-1]
+    order = list(layout.near(parts))
+    room = characters
+    while True:
+        kept, left = [], room // 2
+        for index in order:
+            left -= _part_size(layout, parts[index], limit)
+            if left < 0:
+                break
+            kept.append(index)
+        problem = _shown(layout, parts, sorted(kept))
+        if not kept or size_of(problem, limit) <= characters:
+            return problem
+        room //= 2
+
+
+def _part_size(layout: Layout, part: Part, limit: int) -> int:
+    """Return about how many characters it takes to show a part, its values included."""
+    shown = (*part.body, *part.body) if part.body else (part,)
+    size = 0
+    for item in shown:
+        step = layout.steps[item.start]
+        size += len(call_of(step, layout.problem.variables)[0]) + limit
+    return size
+
+
+def _shown(layout: Layout, parts: list[Part], kept: Collection[int]) -> Problem:
+    """Return the problem with these parts shown and the others told by kind."""
+    problem = layout.problem
+    code = FoldedCode(layout)
+    far: list[Step] = []
+    shown = set(kept)
+    for index, part in enumerate(parts):
+        if index in shown:
+            code.add(part)
+        else:
+            far += layout.steps[part.start : part.start + part.length]
+    if far:
+        code.lines += [*kinds_of(far, layout, code.named), *ways_of(layout)]
+    functions = {step.function for step in code.steps}
+    named = code.named
+    return replace(
+        problem,
+        steps=tuple(code.steps),
+        folded=tuple(code.lines),
+        documentation=_chosen(problem.documentation, functions),
+        inputs=_chosen(problem.inputs, named),
+        others=_chosen(problem.others, named),
+    )
+
+
+def _chosen(items: Mapping[str, T], names: Collection[str]) -> dict[str, T]:
+    return {name: item for name, item in items.items() if name in names}
 
 
 def size_of(problem: Problem, limit: int) -> int:
     """Return about how many characters the problem has with values of at most `limit`."""
-    code = sum(len(step.text) + 1 for step in problem.steps) + len(problem.code_note)
+    code = sum(len(line) + 1 for line in problem.code)
     documents = sum(len(text) + 1 for text in problem.documentation.values())
     values = (problem.inputs, problem.others, problem.outputs)
     shown = sum(_entries_size(entries, limit) for entries in values)
@@ -54,41 +144,7 @@ def _entries_size(entries: Entries, limit: int | None) -> int:
 
 def nearest_first(problem: Problem) -> list[int]:
     """Return the indices of the steps by their distance from variables and outputs."""
-    touching: dict[str, list[int]] = {}
-    for index, step in enumerate(problem.steps):
-        for name in (step.output, *(name for _, name in step.inputs)):
-            touching.setdefault(name, []).append(index)
-    starts = [*problem.outputs, *problem.variables]
-    queue = deque(index for name in starts for index in touching.get(name, ()))
-    order: dict[int, None] = {}
-    while queue:
-        index = queue.popleft()
-        if index in order:
-            continue
-        order[index] = None
-        step = problem.steps[index]
-        for name in (step.output, *(name for _, name in step.inputs)):
-            queue.extend(touching.pop(name, ()))
-    return list(order)
-
-
-def only(problem: Problem, kept: set[int]) -> Problem:
-    """Return the problem with these steps alone, the others counted."""
-    steps = tuple(step for index, step in enumerate(problem.steps) if index in kept)
-    named = {name for step in steps for name in (step.output, *(n for _, n in step.inputs))}
-    functions = {step.function for step in steps}
-    gone = [step for index, step in enumerate(problem.steps) if index not in kept]
-    return replace(
-        problem,
-        steps=steps,
-        documentation={k: v for k, v in problem.documentation.items() if k in functions},
-        inputs={name: entry for name, entry in problem.inputs.items() if name in named},
-        others={name: entry for name, entry in problem.others.items() if name in named},
-        code_note=_note(gone),
-    )
-
-
-def _note(gone: list[Step]) -> str:
-    counts = Counter(step.function for step in gone).most_common(8)
-    listed = ", ".join(f"{function} {count} times" for function, count in counts)
-    return f"# {len(gone)} operations farther away are left out: {listed}" if gone else ""
+    layout = Layout(problem)
+    index = {step.output: at for at, step in enumerate(problem.steps)}
+    parts = [Part(at) for at in range(len(layout.steps))]
+    return [index[layout.steps[at].output] for at in layout.near(parts)]

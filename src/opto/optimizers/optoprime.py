@@ -13,7 +13,13 @@ from opto.errors import ContextTooLong, InvalidArgument, ProposalError
 from opto.llm.base import Abilities, abilities_of
 from opto.optimizers.buffers import FIFOBuffer
 from opto.optimizers.compact import compact_requests
-from opto.optimizers.folding import CHARACTERS_PER_TOKEN, LIMITS, fold, size_of
+from opto.optimizers.folding import (
+    CHARACTERS_PER_TOKEN,
+    LIMITS,
+    fold,
+    fold_measured,
+    size_of,
+)
 from opto.optimizers.memory import Trial, as_json, trial_of
 from opto.optimizers.model import ModelOptimizer, Score, Verbose
 from opto.optimizers.names import Names
@@ -149,6 +155,22 @@ class OptoPrime(ModelOptimizer):
             tokens = max(context - self.answer_tokens - _PROMPT_TOKENS, 500)
         return tokens * CHARACTERS_PER_TOKEN
 
+    def folded(self, problem: Problem, room: int | None = None) -> tuple[Problem, int]:
+        """Return a problem as it fits, and how many characters a value may have in it.
+
+        Tokens are counted by the model's ``count_tokens(text)``, if it has one.
+        """
+        room = self.room if room is None else room
+        counter: Callable[[str], int] | None = getattr(self.llm, "count_tokens", None)
+        if counter is None:
+            return fold(problem, room)
+        count = counter
+
+        def measured(folded: Problem, limit: int) -> int:
+            return count(str(self.problem_instance(folded, limit=limit)))
+
+        return fold_measured(problem, room, measured)
+
     @property
     def answer_tokens(self) -> int:
         """How long an answer may be: `max_tokens`, but no more than half of the context."""
@@ -232,7 +254,7 @@ class OptoPrime(ModelOptimizer):
     def _proposed(
         self, problem: Problem, room: int, verbose: Verbose, mask: Sequence[str] | None
     ) -> UpdateDict:
-        folded, limit = fold(problem, room)
+        folded, limit = self.folded(problem, room)
         requests = self.requests(folded, mask, limit=limit)
         if self.summary_log is not None:
             instance = str(self.problem_instance(folded, mask, limit=limit))

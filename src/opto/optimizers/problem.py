@@ -65,7 +65,7 @@ class Problem:
         others: values computed on the way.
         outputs: values that got feedback.
         feedbacks: pairs of output and feedback.
-        code_note: what was left out of the steps, if something was.
+        folded: the lines to show for the steps, if they are too many to be shown one by one.
     """
 
     steps: tuple[Step, ...]
@@ -75,7 +75,12 @@ class Problem:
     others: Entries
     outputs: Entries
     feedbacks: tuple[tuple[str, str], ...]
-    code_note: str = ""
+    folded: tuple[str, ...] | None = None
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The lines that show the run."""
+        return tuple(text for _, text in self.graph) if self.folded is None else self.folded
 
     @property
     def graph(self) -> list[tuple[int, str]]:
@@ -123,10 +128,11 @@ class NameBook:
 
     def _give(self, node: Any, *, unique: bool) -> str:
         name: str = node.py_name if unique else node.name.replace(":", "_")
-        base, number = name, 1
-        while name in self._taken:
-            number += 1
-            name = f"{base}_{number}"
+        if name in self._taken:
+            base, number = name, 1
+            while name in self._taken:
+                number += 1
+                name = f"{base}_{number}"
         self._taken.add(name)
         self._names[id(node)] = name
         return name
@@ -157,9 +163,11 @@ def read_problem(
     others: dict[str, Entry] = {}
     seen: set[int] = set()
     variables: set[int] = set()
-    for level, node in graph.graph:
+    ordered = ((level, node) for level, nodes in enumerate(graph.by_level) for node in nodes)
+    for level, node in ordered:
         name = names.name(node)
-        computed = _parents_seen(node, seen)
+        parents = node._inputs
+        computed = bool(parents) and all(id(parent) in seen for parent in parents)
         seen.add(id(node))
         if id(node) in wanted:
             variables.add(id(node))
@@ -179,16 +187,14 @@ def read_problem(
     )
 
 
-def _parents_seen(node: Any, seen: set[int]) -> bool:
-    return isinstance(node, MessageNode) and all(id(p) in seen for p in node.parents)
-
-
 def _arguments(node: MessageNode[Any], names: NameBook) -> tuple[tuple[str, str], ...]:
-    return tuple((argument, names.name(parent)) for argument, parent in node.inputs.items())
+    return tuple(zip(node._op.arguments, map(names.name, node._inputs), strict=False))
 
 
 def entry_of(node: Any) -> Entry:
     """Return the value of a node; what a parameter's description says is a hint too."""
+    if node._extra is None and not isinstance(node, ParameterNode):
+        return Entry(node._data, None, type(node._data).__name__)
     kind = "code" if getattr(node, "is_code", False) else type(node._data).__name__
     constraint = node._constraint
     if constraint is None and isinstance(node, ParameterNode):
@@ -206,9 +212,16 @@ class _Calls:
     def __init__(self) -> None:
         self.documentation: dict[str, str] = {}
         self._names: dict[tuple[str, str], str] = {}
+        self._by_op: dict[int, str] = {}
 
     def name(self, node: MessageNode[Any]) -> str:
-        key = (_function_name(node), node.description)
+        op = node._op  # kept alive by its node
+        name = self._by_op.get(id(op))
+        if name is None:
+            name = self._by_op[id(op)] = self._of((op.fun_name, node.description))
+        return name
+
+    def _of(self, key: tuple[str, str]) -> str:
         if key not in self._names:
             name, number = key[0], 1
             while name in self.documentation:
@@ -217,7 +230,3 @@ class _Calls:
             self._names[key] = name
             self.documentation[name] = key[1]
         return self._names[key]
-
-
-def _function_name(node: MessageNode[Any]) -> str:
-    return node._op.fun_name

@@ -58,10 +58,9 @@ def instance_of(
         limit: how many characters a value may have that isn't a variable; None for any.
         mask: names of sections to leave empty, with or without ``#``.
     """
-    code = [text for _, text in problem.graph]
     sections = {
         "instruction": objective,
-        "code": "\n".join([*code, problem.code_note] if problem.code_note else code),
+        "code": "\n".join(problem.code),
         "documentation": "\n".join(problem.documentation.values()),
         "variables": values_text(problem.variables),
         "constraints": constraints_text(problem.variables),
