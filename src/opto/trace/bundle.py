@@ -137,7 +137,7 @@ def bundle(  # noqa: PLR0913 - the original's signature
     return decorate
 
 
-_METHODS = (staticmethod, classmethod)
+_METHODS = (staticmethod, classmethod, property)
 
 
 def _decorated(
@@ -148,6 +148,8 @@ def _decorated(
         message = f"{fun._fun_name} is bundled already; decorate it once"
         raise InvalidArgument(message)
     helpers = _helpers(frame) if options["trainable"] else {}
+    if isinstance(fun, property):
+        return property(_decorated(fun.fget, description, options, where), fun.fset, fun.fdel)
     if isinstance(fun, classmethod):
         inner: Any = fun.__func__
         return classmethod(_decorated(inner, description, options, where))

@@ -43,7 +43,10 @@ class ParameterContainer(NodeContainer):
         }
         for base in type(self).__mro__:
             for name, value in vars(base).items():
-                if isinstance(value, CodeContainer) and name not in own:
+                if isinstance(value, property):  # the getter alone, it isn't called
+                    value = value.fget  # noqa: PLW2901 - what stands behind it
+                    own.setdefault(name, value)
+                elif isinstance(value, CodeContainer) and name not in own:
                     own[name] = getattr(self, name) if value.trainable else value
                 elif isinstance(value, (ParameterNode, ParameterContainer)):
                     own.setdefault(name, value)

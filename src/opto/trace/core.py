@@ -118,7 +118,7 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
     def _become(self, op: Op, inputs: tuple[Any, ...]) -> None:
         """Stand for the outcome of a change; see `inplace`."""
         self.__class__ = _ChangedNode  # pyright: ignore[reportAttributeAccessIssue]  # same layout
-        self._extra = {**(self._extra or {}), "origin": (op, inputs, learning(inputs))}
+        self._extra = {**(self._extra or {}), "origin": [op, inputs, learning(inputs)]}
 
     # ---- feedback ----
 
@@ -184,6 +184,18 @@ class Node(SpecialMethods, Operators, DescribedNode[T_co]):
         return self.getattr(name)(*args, **kwargs)
 
 
+def _kept(index: int) -> Any:
+    """Return a property for what `_become` keeps at `index`."""
+
+    def get(self: Node[Any]) -> Any:
+        return (self._extra or {})["origin"][index]
+
+    def put(self: Node[Any], value: Any) -> None:
+        (self._extra or {})["origin"][index] = value
+
+    return property(get, put)
+
+
 class _ChangedNode(Node[T_co]):
     """A root whose value was changed in place: it depends on what was put in."""
 
@@ -197,22 +209,9 @@ class _ChangedNode(Node[T_co]):
     def _label(self) -> str:
         return "Node"
 
-    @property
-    def _op(self) -> Op:
-        return self._extra["origin"][0]  # type: ignore[index,no-any-return]  # set by `_become`
-
-    @property
-    def _inputs(self) -> tuple[Any, ...]:  # type: ignore[override]  # a class attribute of roots
-        return self._extra["origin"][1]  # type: ignore[index,no-any-return]  # set by `_become`
-
-    @property
-    def _flags(self) -> int:
-        return self._extra["origin"][2]  # type: ignore[index,no-any-return]  # set by `_become`
-
-    @_flags.setter
-    def _flags(self, flags: int) -> None:
-        op, inputs, _ = (self._extra or {})["origin"]
-        self._extra = {**(self._extra or {}), "origin": (op, inputs, flags)}
+    _op = _kept(0)
+    _inputs = _kept(1)
+    _flags = _kept(2)
 
 
 class MessageNode(Node[T_co]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, TypeVar, cast
 from warnings import warn
 
@@ -55,7 +54,8 @@ class Model(Module):
         text = class_source(self)
         for projection in projections or ():
             text = projection(text)
-        Path(filename).write_text(text, encoding="utf-8")
+        with open(filename, "w", encoding="utf-8") as file:  # noqa: PTH123 - see picture.py
+            file.write(text)
 
 
 def model(cls: T) -> T:

@@ -101,7 +101,7 @@ class SpecialMethods(Operators):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Trace a numpy function of nodes and arrays as an operator of its name."""
         given = {key: value for key, value in kwargs.items() if value is not None}
-        if "out" in given and given.pop("out") != (None,):
+        if any(array is not None for array in given.pop("out", ())):
             return NotImplemented
         name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}_{method}"
         arguments = tuple("xyzuvw"[: len(inputs)])

@@ -8,13 +8,15 @@ as Python makes them: each traces for itself.
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
 from opto.trace.scope import READS
+
+_POOLS = "concurrent.futures.thread"
 
 
 def _carrying(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,23 +26,36 @@ def _carrying(function: Callable[..., Any]) -> Callable[..., Any]:
 def install() -> None:
     """Make threads and pools carry the context of a running bundle; done once, at import."""
     start: Any = threading.Thread.start
-    submit: Any = ThreadPoolExecutor.submit
     if hasattr(start, "__opto__"):
         return
 
     @functools.wraps(start)
     def start_thread(self: threading.Thread) -> None:
+        _install_in_pools()
         if READS.get() is not None:
             self.run = _carrying(self.run)  # type: ignore[method-assign]  # this thread's own
         start(self)
 
+    start_thread.__opto__ = True  # type: ignore[attr-defined]  # the mark looked for above
+    threading.Thread.start = start_thread  # type: ignore[method-assign]  # what this module is for
+    _install_in_pools()
+
+
+def _install_in_pools() -> None:
+    """Do the same for pools, if their module is loaded: importing it takes as long as we do.
+
+    It is looked for whenever a thread starts, so no pool has a worker before it was found.
+    """
+    module: Any = sys.modules.get(_POOLS)
+    pool: Any = getattr(module, "ThreadPoolExecutor", None)
+    if pool is None or hasattr(pool.submit, "__opto__"):
+        return
+    submit = pool.submit
+
     @functools.wraps(submit)
-    def submit_job(
-        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Any:
+    def submit_job(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         job = fn if READS.get() is None else _carrying(fn)
         return submit(self, job, *args, **kwargs)
 
-    start_thread.__opto__ = True  # type: ignore[attr-defined]  # the mark looked for above
-    threading.Thread.start = start_thread  # type: ignore[method-assign]  # what this module is for
-    ThreadPoolExecutor.submit = submit_job  # type: ignore[assignment,method-assign]  # what this module is for
+    submit_job.__opto__ = True  # type: ignore[attr-defined]  # the mark looked for above
+    pool.submit = submit_job
