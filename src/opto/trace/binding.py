@@ -41,6 +41,7 @@ class Plan:
         names: names of the parameters, ``*args`` and ``**kwargs`` left out.
         count: how many of them can be passed by position.
         simple: whether a call with that many positional arguments leaves nothing to default.
+        tails: the defaults that complete a call with fewer, by how many it has.
     """
 
     def __init__(self, fun: Callable[..., Any]) -> None:
@@ -56,6 +57,8 @@ class Plan:
         self.names = (*self.positional, *self.keyword)
         self.count = len(self.positional)
         self.simple = not self.keyword
+        last = [self.defaults[n] for n in self.positional if n in self.defaults]
+        self.tails = {self.count - k: tuple(last[-k:]) for k in range(1, len(last) + 1)}
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
         """Return the arguments by name.

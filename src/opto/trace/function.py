@@ -42,6 +42,7 @@ _EVAL = (
     "result of the evaluation, i.e., __code(*args, **kwargs)."
 )
 _NO_NAMES: Mapping[str, Any] = {}
+_NO_TAILS: Mapping[int, tuple[Any, ...]] = {}
 OPEN: ContextVar[bool | None] = ContextVar("opto_external_dependencies", default=None)
 
 
@@ -104,7 +105,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         self._instance: Any = None
         self._self_node: Node[Any] | None = None
         self._plan: Plan | None = None
-        self._simple_count = -1
+        self._simple_count, self._tails = -1, _NO_TAILS
 
     # ---- facts ----
 
@@ -189,7 +190,10 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         if self._self_node is not None:
             args = (self._self_node, *args)
         if kwargs or len(args) != self._simple_count:
-            return self._bound_call(args, kwargs)
+            tail = None if kwargs else self._tails.get(len(args))
+            if tail is None:
+                return self._bound_call(args, kwargs)
+            args += tail
         for value in args:
             if not isinstance(value, Node):
                 inputs, values = self._received(self._op.arguments, args)
@@ -267,7 +271,9 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         recursive = self.overwrite_python_recursion and may_recur(self._fun)
         self._reentrant = recursive and self._run in {run, run_async}
         special = self._reentrant or self.traceable_code or not self._process_inputs
-        self._simple_count = -1 if special or not plan.simple else plan.count
+        simple = plan.simple and not special
+        self._tails = plan.tails if simple else _NO_TAILS
+        self._simple_count = plan.count if simple else -1
         self._plan = plan  # last: another thread that sees it may rely on the rest
         return plan
 
