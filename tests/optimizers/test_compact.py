@@ -6,11 +6,15 @@ import pytest
 
 from opto.llm.base import Abilities
 from opto.optimizers import OptoPrime
+from opto.optimizers.compact import table_of
+from opto.optimizers.memory import Trial
+from opto.optimizers.problem import Entry
 from opto.testing import ScriptedModel
 from opto.trace import ExecutionError, bundle, node
 
 SMALL = Abilities(context_tokens=4096, json_schema=True, size="small")
 BETTER = "def total(xs: list[int]) -> int:\n    return sum(xs)"
+DOCUMENTED = BETTER.replace("\n", '\n    """Add the numbers."""\n')
 
 
 def total_of() -> Any:
@@ -26,19 +30,20 @@ def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
     total, x = total_of(), node(5, name="x", trainable=True, description="below 100")
     llm = ScriptedModel(
         lambda messages: (
-            f"```python\n{BETTER}\n```" if "Function:" in messages[1]["content"] else '{"x0": 7}'
+            f"```python\n{BETTER}\n```" if "wrong" in messages[1]["content"] else '{"x0": 7}'
         ),
         abilities=SMALL,
     )
     optimizer = OptoPrime([x, total.parameter], llm=llm)
     assert optimizer.form == "compact"
     optimizer.backward(total([1, 2]) * x, "should be 21")
-    assert optimizer.step() == {x: 7, total.parameter: BETTER}
+    assert optimizer.step() == {x: 7, total.parameter: DOCUMENTED}
     by_kind = {"response_format" in call.options: call for call in llm.calls}
     code, values = by_kind[False].messages[1]["content"], by_kind[True].messages[1]["content"]
     assert "total(xs=[1, 2]) returned 2" in code
     assert "multiply(x=2, y=x0) returned 10" in code
-    assert "x0 = 5  # below 100" in values
+    assert "x0 (int): below 100" in values
+    assert "x0 = 5 -> should be 21" in values
     assert "Feedback: should be 21" in code
     schema = by_kind[True].options["response_format"]["json_schema"]["schema"]
     assert schema["properties"] == {"x0": {"type": "integer"}}
@@ -48,7 +53,7 @@ def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
 def test_one_bad_answer_refuses_all() -> None:
     total, x = total_of(), node(5, name="x", trainable=True)
     llm = ScriptedModel(
-        lambda messages: "sorry" if "Function:" in messages[1]["content"] else '{"x0": 7}',
+        lambda messages: "sorry" if "wrong" in messages[1]["content"] else '{"x0": 7}',
         abilities=SMALL,
     )
     optimizer = OptoPrime([x, total.parameter], llm=llm)
@@ -97,6 +102,24 @@ def test_long_runs_and_values_are_cut() -> None:
     optimizer.step()
     assert llm.calls[0].prompt.count("concat(") == 12
     assert len(llm.calls[0].prompt) < 12 * 700 + 2000
+
+
+def test_what_was_tried_is_a_table_with_numbers_in_order() -> None:
+    x = node(50, name="x", trainable=True)
+    llm = ScriptedModel([{"x0": 10}, {"x0": 50}, {"x0": 30}], abilities=SMALL)
+    optimizer = OptoPrime([x], llm=llm, memory_size=8)
+    for feedback in ("too high", "too low", "still too high"):
+        optimizer.zero_feedback()
+        optimizer.backward(x + 0, feedback)
+        optimizer.step()
+    assert "x0 = 10 -> too low\nx0 = 50 -> still too high" in llm.calls[-1].prompt
+    assert "\nx0 = 50 -> too high" not in llm.calls[-1].prompt
+
+
+def test_the_present_text_stands_last() -> None:
+    entries = {"p": Entry("b", None, "str")}
+    memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
+    assert table_of(entries, memory, "not yet") == "p = 'c' -> no\np = 'b' -> not yet"
 
 
 def test_an_own_objective() -> None:

@@ -1,14 +1,16 @@
 """The short form for small models: one question for each piece of code, one for all other values.
 
 Code is asked for in a fenced block, which small models write far more reliably than JSON; values by
-a schema. The texts are ``prompts/compact.*.md``.
+a schema, from a table of what was tried (docs/benchmarks/demo.md has what each of this is worth).
+The texts are ``prompts/compact.*.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from opto.optimizers.folding import nearest_first
+from opto.optimizers.memory import Trial
 from opto.optimizers.names import Wanted
 from opto.optimizers.problem import Entries, Entry, Problem, Step
 from opto.optimizers.prompts import Prompts
@@ -16,7 +18,9 @@ from opto.optimizers.requests import Request, schema_format
 from opto.optimizers.schemas import schema_of_object, schemas_of
 from opto.optimizers.shortening import text_of
 
+CLOSING_FENCE = "\n```\n"
 MOST_STEPS = 12
+MOST_TRIALS = 12
 VALUE_LIMIT = 200
 
 
@@ -25,7 +29,8 @@ def compact_requests(
     wanted: Mapping[str, Wanted],
     *,
     objective: str,
-    past: str,
+    refused: str,
+    memory: Iterable[Trial],
     prompts: Prompts,
     schema: bool,
 ) -> list[Request]:
@@ -35,22 +40,24 @@ def compact_requests(
         problem: the run and its feedback.
         wanted: the variables as the parser knows them, by name.
         objective: what is wanted.
-        past: what was tried or refused before, as text.
+        refused: which replies couldn't be used, as text.
+        memory: what was tried before, the oldest first.
         prompts: where the texts come from.
         schema: whether the model honours a schema.
     """
     shown = {
         "objective": objective,
         "run": run_text(problem, wanted),
-        "feedback": problem.user_feedback,
-        "past": past,
+        "refused": refused,
     }
     code = {name: entry for name, entry in problem.variables.items() if entry.kind == "code"}
     values = {name: entry for name, entry in problem.variables.items() if name not in code}
-    questions = [_about_code(entry, wanted[name], shown, prompts) for name, entry in code.items()]
+    said = {**shown, "feedback": problem.user_feedback}
+    questions = [_about_code(entry, wanted[name], said, prompts) for name, entry in code.items()]
     if values:
         items = tuple(wanted[name] for name in values)
-        questions.append(_about_values(values, items, shown, prompts, schema=schema))
+        table = {**shown, "tried": table_of(values, memory, problem.user_feedback)}
+        questions.append(_about_values(values, items, table, prompts, schema=schema))
     return questions
 
 
@@ -61,7 +68,7 @@ def _about_code(entry: Entry, item: Wanted, shown: Mapping[str, str], prompts: P
         function=item.function or item.name,
         code=text_of(entry.data).strip(),
     )
-    return Request(prompts.text("compact.code.system"), user, (item,))
+    return Request(prompts.text("compact.code.system"), user, (item,), {"stop": [CLOSING_FENCE]})
 
 
 def _about_values(
@@ -80,9 +87,38 @@ def _about_values(
 
 def _lines(entries: Entries) -> Iterator[str]:
     for name, entry in entries.items():
-        hint = f"  # {entry.constraint}" if entry.constraint else ""
-        text = repr(entry.data) if isinstance(entry.data, str) else text_of(entry.data)
-        yield f"{name} = {text}{hint}"
+        hint = f": {entry.constraint}" if entry.constraint else ""
+        yield f"{name} ({entry.kind}){hint}"
+
+
+def table_of(entries: Entries, memory: Iterable[Trial], feedback: str) -> str:
+    """Write a line for each trial, ``x0 = 5 -> too low``, the present values last.
+
+    Numbers are in ascending order instead: where one should search is then plain to see.
+    """
+    present = {name: text_of(entry.data) for name, entry in entries.items()}
+    latest: dict[tuple[str, ...], str] = {}
+    for trial in (*memory, Trial(present, feedback)):
+        if present.keys() <= trial.variables.keys():
+            key = tuple(trial.variables[name] for name in present)
+            latest.pop(key, None)
+            latest[key] = trial.feedback
+    kept = list(latest)[-MOST_TRIALS:]
+    if all(_is_number(entry.data) for entry in entries.values()):
+        kept.sort(key=lambda key: [float(text) for text in key])
+    return "\n".join(_line(entries, key, latest[key]) for key in kept)
+
+
+def _line(entries: Entries, key: tuple[str, ...], feedback: str) -> str:
+    pairs = [
+        f"{name} = {text!r}" if isinstance(entry.data, str) else f"{name} = {text}"
+        for (name, entry), text in zip(entries.items(), key, strict=True)
+    ]
+    return f"{', '.join(pairs)} -> {feedback}"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def run_text(problem: Problem, wanted: Mapping[str, Wanted]) -> str:

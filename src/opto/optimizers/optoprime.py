@@ -30,6 +30,7 @@ from opto.optimizers.prompts import PromptText, render
 from opto.optimizers.rendering import SYMBOLS, ProblemInstance, instance_of
 from opto.optimizers.requests import Request, schema_format
 from opto.optimizers.schemas import closed, schema_of_object, schemas_of
+from opto.optimizers.tidying import tidied
 
 Form = Literal["json", "tagged", "compact"]
 
@@ -276,7 +277,8 @@ class OptoPrime(ModelOptimizer):
                 problem,
                 wanted,
                 objective=self._own_objective or self.prompts.text("compact.objective"),
-                past=self.refusals() + self.block("memory", memory=as_json(self.memory)),
+                refused=self.refusals(),
+                memory=self.memory,
                 prompts=self.prompts,
                 schema=self.abilities.json_schema,
             )
@@ -312,8 +314,12 @@ class OptoPrime(ModelOptimizer):
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
         reply = self.call_llm(request.system, request.user, verbose, self.answer_tokens, **given)
-        proposal = parse_reply(reply, request.wanted, keys=self._keys)
-        return self.converted(proposal.values, reply=reply)
+        values = dict(parse_reply(reply, request.wanted, keys=self._keys).values)
+        for parameter in self.parameters if self.form == "compact" else ():
+            name = self.names.name(parameter)
+            if parameter.is_code and isinstance(values.get(name), str):
+                values[name] = tidied(str(values[name]), parameter._data, parameter._constraint)
+        return self.converted(values, reply=reply)
 
     # ---- replies ---------------------------------------------------------------------------------
 

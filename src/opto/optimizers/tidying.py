@@ -1,0 +1,58 @@
+"""Makes a function of what a small model wrote around it, and gives it its docstring back."""
+
+from __future__ import annotations
+
+import ast
+
+from opto.errors import ProposalError
+from opto.optimizers.code import main_function, tree_of, unfenced
+
+
+def tidied(text: str, current: str, hint: str | None = None) -> str:
+    """Return proposed code without calls beside the function, and with a docstring.
+
+    Small models add tests and prints, which would run whenever the code is set. They are asked to
+    leave the docstring out, as writing it again takes half of their time.
+
+    Args:
+        text: the proposed code, perhaps fenced.
+        current: the parameter's present code, whose docstring is kept.
+        hint: the parameter's constraint, see `main_function`.
+
+    Raises:
+        ProposalError: it isn't Python.
+    """
+    source = unfenced(text)
+    try:
+        tree = tree_of(source)
+    except SyntaxError as error:
+        message = f"the code is not valid Python: {error.msg}"
+        raise ProposalError(message, reply=text) from error
+    lines = source.split("\n")
+    at, docstring = _missing_docstring(source, current, hint)
+    kept: list[str] = []
+    for item in tree.body:
+        if isinstance(item, ast.Expr):
+            continue
+        part = lines[_first_line(item) - 1 : item.end_lineno]
+        if docstring and _first_line(item) <= at <= (item.end_lineno or 0):
+            part.insert(at - _first_line(item), docstring)
+        kept.append("\n".join(part))
+    return "\n".join(kept)
+
+
+def _missing_docstring(source: str, current: str, hint: str | None) -> tuple[int, str]:
+    """Return the line at which the docstring is to be put, and its text; empty if it has one."""
+    new, old = main_function(source, hint), main_function(current, hint)
+    if new is None or old is None or ast.get_docstring(old) is None or ast.get_docstring(new):
+        return 0, ""
+    first = new.body[0]
+    if first.lineno == new.lineno:  # all on one line: there is no place for it
+        return 0, ""
+    quoted = ast.get_source_segment(current, old.body[0])
+    return _first_line(first), f"{' ' * first.col_offset}{quoted}" if quoted else ""
+
+
+def _first_line(item: ast.stmt) -> int:
+    decorators = getattr(item, "decorator_list", [])
+    return decorators[0].lineno if decorators else item.lineno

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from opto.errors import ProposalError
+from opto.optimizers.tidying import tidied
+
+OLD = 'def f(xs):\n    """Add.\n\n    Up.\n    """\n    return 1'
+
+
+def test_the_docstring_comes_back_and_calls_go() -> None:
+    reply = "import math\n\ndef f(xs):\n    return sum(xs)\n\nprint(f([1]))\nf([2])\n"
+    new = 'def f(xs):\n    """Add.\n\n    Up.\n    """\n    return sum(xs)'
+    assert tidied(reply, OLD) == f"import math\n{new}"
+
+
+def test_an_own_docstring_stays() -> None:
+    reply = 'def f(xs):\n    """Mine."""\n    return 2'
+    assert tidied(f"```python\n{reply}\n```", OLD) == reply
+
+
+def test_without_an_old_docstring_nothing_is_added() -> None:
+    assert tidied("def f(xs):\n    return 2", "def f(xs):\n    return 1") == (
+        "def f(xs):\n    return 2"
+    )
+
+
+def test_one_line_has_no_room_for_it() -> None:
+    assert tidied("def f(xs): return 2", OLD) == "def f(xs): return 2"
+
+
+def test_decorators_helpers_and_indented_code() -> None:
+    helper = "@cache\ndef g(x):\n  return x"
+    reply = f"{helper}\n\ndef f(xs):\n  @cache\n  def h():\n    return 1\n  return h"
+    found = tidied(reply, OLD)
+    assert found.startswith("@cache\ndef g(x):\n  return x\ndef f(xs):\n  ")
+    assert '  """Add.' in found
+    assert found.endswith("  @cache\n  def h():\n    return 1\n  return h")
+    compile(found, "x", "exec")
+
+
+def test_what_is_no_python_is_refused() -> None:
+    with pytest.raises(ProposalError, match="not valid Python"):
+        tidied("def f(:", OLD)
