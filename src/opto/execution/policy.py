@@ -1,0 +1,68 @@
+"""How code that the author didn't write is run: what is chosen, and within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+from opto.execution.isolated import load_isolated
+from opto.execution.limits import COMPUTING, Limits
+from opto.execution.portable import load_portable
+from opto.trace.code import EXECUTION, Loaded, Surroundings, load_in_process
+
+Name = Literal["inprocess", "isolated", "portable"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A way to run proposed code; give it to `bundle(execution=...)` or `execution(...)`.
+
+    Attributes:
+        name: "isolated" for a locked process of its own, "portable" for an interpreter of a subset
+            of Python, "inprocess" for no boundary at all.
+        limits: what one candidate may use.
+        imports: modules that the code may import, with all that is in them; "*" for any.
+        paths: more folders that the code may read and import from.
+        namespaces: whether to use namespaces where there are any; Landlock and the system-call
+            filter are used in any case.
+    """
+
+    name: Name = "isolated"
+    limits: Limits = field(default_factory=Limits)
+    imports: frozenset[str] = COMPUTING
+    paths: tuple[str, ...] = ()
+    namespaces: bool = True
+
+    def __call__(
+        self, text: str, surroundings: Surroundings, filename: str, provenance: str
+    ) -> Loaded:
+        """Load code under this policy; see `opto.trace.code.Loader`."""
+        del provenance  # whatever the author didn't write is treated alike
+        return _LOADERS[self.name](self, text, surroundings, filename)
+
+
+def _in_process(_: Policy, text: str, surroundings: Surroundings, filename: str) -> Loaded:
+    return load_in_process(text, surroundings, filename, "")
+
+
+_LOADERS: Mapping[str, Callable[[Policy, str, Surroundings, str], Loaded]] = {
+    "inprocess": _in_process,
+    "isolated": load_isolated,
+    "portable": load_portable,
+}
+
+isolated = Policy("isolated")
+portable = Policy("portable")
+default = isolated
+
+
+@contextmanager
+def execution(policy: Name | Policy) -> Iterator[None]:
+    """Run proposed code by `policy` inside the block, unless a bundle says otherwise."""
+    token = EXECUTION.set(policy)
+    try:
+        yield
+    finally:
+        EXECUTION.reset(token)

@@ -1,0 +1,256 @@
+"""A candidate's process as the host sees it: ask it, wait no longer than allowed, end it."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from opto.errors import MalformedMessage
+from opto.execution.wire import decode, frame, length_of
+
+_CHUNK = 1 << 16
+_GRACE_MS = 200
+_PLACE = re.compile(r'^  File "(<code of [^"]*>)", line (\d+) in (.*)$', re.MULTILINE)
+_DUMP = re.compile(
+    r"^(?:Fatal Python error: .*\n+)?(?:Current thread|Stack) .*\n(?:  .*\n)*"
+    r"(?:\n?Extension modules.*\n?)?",
+    re.MULTILINE,
+)
+
+
+class Failure(NamedTuple):
+    """What went wrong inside, in plain words; all of it is text that nobody vouches for.
+
+    Attributes:
+        kind: name of the exception's type.
+        module: the module of the type.
+        text: its text.
+        arguments: its arguments if they are plain and small.
+        line: the line of the code; 0 if unknown.
+        function: the function that the line is in.
+        printed: what the code printed before.
+    """
+
+    kind: str
+    module: str
+    text: str
+    arguments: tuple[Any, ...] | None
+    line: int
+    function: str
+    printed: str = ""
+
+
+class Refused(NamedTuple):
+    """The process could not be confined; nothing was run."""
+
+    reason: str
+
+
+class Returned(NamedTuple):
+    """What the code returned, and whether it was drained from a generator."""
+
+    value: Any
+    drained: bool
+
+
+class Process:
+    """One locked process.
+
+    Args:
+        pid: its number as the fork server knows it.
+        handle: a pidfd.
+        channel: the connection that frames go over.
+        output: what it prints comes out of here.
+        status: tells how a process of that number ended.
+    """
+
+    def __init__(
+        self,
+        pid: int,
+        handle: int,
+        channel: int,
+        output: int,
+        status: Callable[[int], int | None],
+    ) -> None:
+        self.pid, self.handle, self.channel, self.output = pid, handle, channel, output
+        self.status = status
+        self.host = os.getpid()
+        self.ended = False
+        self.seconds = 0.0
+        for end in (channel, output):
+            os.set_blocking(end, False)
+        self.threads = _threads_of(handle)
+        self.waiting = select.poll()
+        self.waiting.register(channel, select.POLLIN)
+
+    def ask(self, payload: bytes, seconds: float) -> Returned | Failure | Refused:
+        """Send a message and return the answer; end the process unless that is a proper one."""
+        begun = time.monotonic()
+        try:
+            self._send(frame(payload), begun + seconds)
+            answer = self._answer(self._frame(begun + seconds))
+        except TimeoutError:
+            return self._stopped(seconds)
+        except MalformedMessage as error:
+            return self._ended(f"it answered with what is no message: {error}")
+        except (EOFError, OSError):
+            return self._ended("")
+        self.seconds += time.monotonic() - begun
+        printed = self.printed()
+        return answer._replace(printed=printed) if isinstance(answer, Failure) else answer
+
+    def has_threads(self) -> bool:
+        """Whether threads that the code started are still there."""
+        # The link count of the folder is two and one for each thread.
+        return self.threads is not None and os.fstat(self.threads).st_nlink > 3
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self.channel, rest) :]
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError from None
+                waiting = select.poll()
+                waiting.register(self.channel, select.POLLOUT)
+                waiting.poll(left * 1000)
+
+    def _frame(self, deadline: float) -> bytes:
+        """Return the payload of one frame; more than that at once is no proper answer."""
+        read = self._read(deadline)
+        while len(read) < 4:
+            read += self._read(deadline)
+        end = length_of(read[:4]) + 4
+        parts, size = [read], len(read)
+        while size < end:
+            part = self._read(deadline)
+            parts.append(part)
+            size += len(part)
+        if size > end:
+            message = f"{size - end} bytes too many"
+            raise MalformedMessage(message)
+        return b"".join(parts)[4:]
+
+    def _read(self, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        if left <= 0 or not self.waiting.poll(left * 1000):
+            raise TimeoutError
+        part = os.read(self.channel, _CHUNK)
+        if not part:
+            raise EOFError
+        return part
+
+    def _answer(self, payload: bytes) -> Returned | Failure | Refused:
+        match decode(payload):
+            case ("ok", value, bool(drained)):
+                return Returned(value, drained)
+            case ("refused", str(reason)):
+                return Refused(reason)
+            case (
+                "error",
+                str(kind),
+                str(module),
+                str(text),
+                (tuple() | None) as arguments,
+                int(line),
+                str(function),
+            ):
+                return Failure(kind, module, text, arguments, line, function)
+            case _:
+                message = "an answer of no known shape"
+                raise MalformedMessage(message)
+
+    def printed(self) -> str:
+        """Return what was printed since the last time, without control sequences."""
+        parts: list[bytes] = []
+        with suppress(OSError):
+            while len(parts) < 2 and (part := os.read(self.output, _CHUNK)):
+                parts.append(part)
+        return b"".join(parts)[:_CHUNK].decode("utf-8", "replace")
+
+    # ---- ends ----
+
+    def _stopped(self, seconds: float) -> Failure:
+        """End a process that took too long; find out where it was."""
+        printed = self.printed()
+        with suppress(OSError):
+            signal.pidfd_send_signal(self.handle, signal.SIGUSR1)
+        waiting = select.poll()
+        waiting.register(self.output, select.POLLIN)
+        waiting.poll(_GRACE_MS)
+        time.sleep(0.002)
+        line, function = _place(self.printed())
+        self.kill()
+        text = f"the call took longer than {seconds:g} s and was stopped"
+        return Failure("TimeoutError", "builtins", text, None, line, function, printed)
+
+    def _ended(self, why: str) -> Failure:
+        """Say how the process ended by itself, or end it."""
+        waiting = select.poll()
+        waiting.register(self.handle, select.POLLIN)
+        status = None
+        if not why and waiting.poll(_GRACE_MS):
+            status = self.status(self.pid)
+        said = self.printed()
+        self.kill()
+        line, function = _place(said)
+        text = why or f"the process ended: {_how(status)}"
+        return Failure("ProcessEnded", "", text, None, line, function, _DUMP.sub("", said))
+
+    def stop(self) -> None:
+        """End the process from another thread than the one that uses it, which will notice."""
+        if not self.ended:
+            with suppress(OSError):
+                signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    def kill(self) -> None:
+        """End the process, whatever it does; safe to call again, and in a fork of this process."""
+        if self.ended or self.host != os.getpid():
+            return
+        self.stop()
+        self.ended = True
+        for descriptor in (self.handle, self.channel, self.output, self.threads):
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _threads_of(handle: int) -> int | None:
+    """Open the folder that lists the process's threads, if it can be found."""
+    try:
+        facts = Path(f"/proc/self/fdinfo/{handle}").read_text("ascii")
+        pid = int(facts.partition("Pid:")[2].split()[0])
+        return os.open(f"/proc/{pid}/task", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _place(said: str) -> tuple[int, str]:
+    """Return line and function of the code in a dump of its stack."""
+    found = _PLACE.search(said)
+    return (int(found[2]), found[3]) if found else (0, "")
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "it closed its connection"
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        return _SIGNALS.get(name, f"killed by {name}")
+    return f"the code left it with exit status {os.WEXITSTATUS(status)}"
+
+
+_SIGNALS = {
+    "SIGSEGV": "it crashed (SIGSEGV: a bad memory access, or a recursion without end)",
+    "SIGXCPU": "it used more processor time than allowed (SIGXCPU)",
+    "SIGKILL": "it was killed (SIGKILL: too much processor time or memory)",
+    "SIGXFSZ": "it wrote a larger file than allowed (SIGXFSZ)",
+}

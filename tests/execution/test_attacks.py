@@ -1,0 +1,99 @@
+"""Each attack is contained: the host lives, tells what happened, and the next call is right."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opto.errors import ExecutionError
+from opto.execution import Limits, Policy
+from opto.trace import bundle
+from tests.execution.probes import EACH, Probe
+
+pytestmark = pytest.mark.usefixtures("isolation")
+
+ANY = frozenset("*")  # so that the walls are tested, not the list of imports
+SECONDS = 1.0
+POLICIES = {
+    "isolated": Policy(limits=Limits(seconds=SECONDS), imports=ANY),
+    "without namespaces": Policy(limits=Limits(seconds=SECONDS), imports=ANY, namespaces=False),
+}
+
+
+class Target:
+    """What there is to attack."""
+
+    def __init__(self, folder: Path) -> None:
+        self.canary = secrets.token_hex(8)
+        self.secret = folder / "secret"
+        self.secret.write_text(self.canary, "ascii")
+        self.outside = folder / "outside"
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setblocking(False)
+        os.environ["OPTO_TEST_CANARY"] = self.canary
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "outside": str(self.outside),
+            "secret": str(self.secret),
+            "parent": os.getpid(),
+            "port": self.listener.getsockname()[1],
+        }
+
+    def check(self, said: str) -> None:
+        """Nothing was written, reached or learned."""
+        assert not self.outside.exists()
+        assert self.canary not in said
+        with pytest.raises(BlockingIOError):
+            self.listener.accept()
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Target]:
+    monkeypatch.setenv("OPTO_TEST_CANARY", "")
+    target = Target(tmp_path)
+    with closing(target.listener):
+        yield target
+
+
+def proposed(text: str, policy: Policy) -> Callable[[Any], Any]:
+    """A function whose code was replaced by `text`."""
+
+    @bundle(trainable=True, execution=policy)
+    def f(x: Any) -> Any:
+        """Return what it is given."""
+        return x
+
+    assert f.parameter is not None
+    f.parameter._set(text)
+    return lambda x: f(x).data
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("attack", EACH)
+def test_attack(attack: Probe, policy: str, target: Target) -> None:
+    begun = time.monotonic()
+    try:
+        value = proposed(attack.text, POLICIES[policy])(target.facts())
+    except ExecutionError as error:
+        said = error.exception_node.create_feedback("full") + str(error)
+        assert re.search(attack.error, said), said
+        assert "\x1b" not in said.replace(attack.text, "")
+    else:
+        assert attack.value(value), value
+        said = repr(value) if attack.name != "10**5000" else ""
+    spent = time.monotonic() - begun
+
+    assert spent < SECONDS + 5  # on a machine that is shared; SECONDS + 0.5 on one that isn't
+    target.check(said)
+    following = "def f(x):\n    return [len(x), sum(x), eval('1 + 1'), str(x)]"
+    assert proposed(following, POLICIES[policy])([1, 2, 3]) == [3, 6, 2, "[1, 2, 3]"]
