@@ -40,7 +40,6 @@ def test_a_text_is_compiled_under_a_name_of_its_own() -> None:
     assert (one.function(1), two.function(1)) == (2, 3)
     assert one.filename != two.filename
     assert one.sources == {one.filename: "def top(x): return x + 1"}
-    assert one._replace(filename="").sources is None
 
 
 def test_the_function_of_the_right_name_is_taken() -> None:

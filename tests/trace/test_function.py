@@ -223,9 +223,9 @@ def test_traceable_code_gets_nodes_and_bundles() -> None:
         return f(x) + 1
 
     p = node(3, name="p", trainable=True)
-    made = inside(tree, p)
+    made = inside(nested, p)
 
-    assert seen[0] is tree
+    assert seen[0] is nested
     assert seen[1] is not p
     assert seen[1].name.startswith("p:")
     assert isinstance(made.info["output"], Node)
