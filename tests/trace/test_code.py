@@ -184,7 +184,7 @@ def test_the_way_of_running_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -
     assert loader("inprocess") is load_in_process
 
     def mine(text: str, surroundings: Surroundings, filename: str, provenance: str) -> Loaded:
-        return Loaded(text, top, filename)
+        return Loaded(text, top, filename, None)
 
     assert loader(mine) is mine
     monkeypatch.setenv("OPTO_EXECUTION", "elsewhere")
