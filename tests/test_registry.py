@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from importlib import metadata
 from typing import Any
 
 import pytest
 
-from opto import registry
 from opto.errors import InvalidArgument, UnknownName
 from opto.registry import Registry
 
@@ -55,7 +55,7 @@ def test_a_name_is_taken_once() -> None:
 
 def test_other_distributions_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     point = Point("theirs")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "g" else [])
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "g" else [])
     shapes: Registry[str] = Registry("shape", group="g")
     shapes.add("ours", "here")
 
