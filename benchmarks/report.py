@@ -34,7 +34,7 @@ ROWS: tuple[tuple[str, str, int | None], ...] = (
     ("bundle_defaults", "bundle, two nodes and two defaults", 30),
     ("bundle_star", "bundle, 100 nodes as `*args`", None),
     ("method", "bundled method", 30),
-    ("method_first", "new instance and its first call", 30),
+    ("method_first", "new instance and its first call", None),
     ("async", "async bundle, awaited", 30),
     ("trainable", "trainable bundle, code unchanged", 40),
     ("trainable_method", "trainable method, code unchanged", 40),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -59,8 +60,11 @@ def environment(folder: Path, *, whole: tuple[str, ...], bare: tuple[str, ...] =
 
 
 def ours(root: Path) -> Subject:
-    """The working tree, by the interpreter that runs the benchmarks."""
-    return Subject("ours", Path(sys.executable), "benchmarks.workloads", root / "src")
+    """A copy of the working tree, which may change during a run, by the running interpreter."""
+    copy = root / ".bench" / "ours"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(root / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return Subject("ours", Path(sys.executable), "benchmarks.workloads", copy)
 
 
 def original(root: Path) -> Subject:
