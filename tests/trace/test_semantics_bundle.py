@@ -142,9 +142,10 @@ def test_names_of_nested_functions() -> None:
         """
         return x
 
-    assert local.info["fun_name"] == "local"
-    assert local.name == "local"
-    assert local.description == "[local] Doc.\n\nMore."
+    name = "test_names_of_nested_functions.local"
+    assert local.info["fun_name"] == name
+    assert local.name == name
+    assert local.description == f"[{name}] Doc.\n\nMore."
     assert documented.description == "[documented] Add two numbers."
 
 

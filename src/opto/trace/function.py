@@ -86,7 +86,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             self.__isabstractmethod__ = True
         self._fun = fun
         qualname = getattr(fun, "__qualname__", type(fun).__name__)
-        self._fun_name = qualname.rpartition("<locals>.")[2]
+        self._fun_name = qualname.replace("<locals>.", "")
         self.about = About(fun, self._fun_name, place)
         self.description = _described(description, self._fun_name, self.about)
         self.name = get_op_name(self.description)
