@@ -57,15 +57,28 @@ class Shipment:
             reason = f"{name} can't run in a process of its own. {REMEDIES}. What can't cross:"
             raise CannotIsolate(reason, self.offenders)
 
-    def add_free_names(self, tree: ast.Module, space: Mapping[str, Any]) -> None:
-        """Add what the names stand for that `tree` uses and doesn't define."""
+    def add_free_names(self, tree: ast.Module, space: Mapping[str, Any], user: str = "") -> None:
+        """Add what the names stand for that `tree` uses and doesn't define.
+
+        Args:
+            tree: the code.
+            space: where its names are looked up.
+            user: the helper that it is the code of.
+        """
         for name in sorted(_free_names(tree)):
             try:
                 value = space[name]
             except KeyError:  # unknown here too: a NameError inside, as in plain Python
                 continue
             if value is not getattr(builtins, name, _MISSING):
+                before = len(self.offenders)
                 self.add(name, value, space)
+                if user:
+                    also = f" (used by {user})"
+                    found = self.offenders[before:]
+                    self.offenders[before:] = [
+                        line if line.endswith(")") else line + also for line in found
+                    ]
 
     def add(self, name: str, value: Any, space: Mapping[str, Any]) -> None:
         """Add the value of one name."""
@@ -113,7 +126,7 @@ class Shipment:
         for module in _imported(tree):
             if not is_allowed(module, self.allowed):
                 self.offenders.append(f"{name}: it imports {module}, which isn't allowed")
-        self.add_free_names(tree, _space_of(value))
+        self.add_free_names(tree, _space_of(value), own)
         self.helpers.append((name, own, text))
 
 

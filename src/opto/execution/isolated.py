@@ -183,7 +183,7 @@ class Runner:
                 process, given = self.idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if server(self.setting).unpark(process) and not process.ended:
+            if process.is_ours() and server(self.setting).unpark(process):
                 return process, given
         return self._fresh()
 

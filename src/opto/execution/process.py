@@ -106,6 +106,10 @@ class Process:
         printed = self.printed()
         return answer._replace(printed=printed) if isinstance(answer, Failure) else answer
 
+    def is_ours(self) -> bool:
+        """Whether this process started it, rather than one that this was forked from."""
+        return self.host == os.getpid()
+
     def has_threads(self) -> bool:
         """Whether threads that the code started are still there."""
         # The link count of the folder is two and one for each thread.
@@ -214,7 +218,7 @@ class Process:
 
     def kill(self) -> None:
         """End the process, whatever it does; safe to call again, and in a fork of this process."""
-        if self.ended or self.host != os.getpid():
+        if self.ended or not self.is_ours():
             return
         self.stop()
         self.ended = True

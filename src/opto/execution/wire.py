@@ -97,7 +97,7 @@ def _opened(out: bytearray, item: Any, kind: type) -> Iterator[Any]:
         if _PLAIN_DTYPE.fullmatch(name) and data.nbytes <= MAX_BYTES:
             out += b"A" if kind is numpy.ndarray else b"G"
             return iter((name, data.shape, data.tobytes()))
-    message = f"{_named(kind)} is not plain data (numbers, text, bytes, lists, dicts, sets, arrays)"
+    message = f"{_named(kind)} is not plain data: numbers, text, bytes, lists, dicts, sets, arrays"
     raise NotPlainData(message)
 
 

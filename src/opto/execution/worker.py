@@ -69,7 +69,8 @@ class View:
         message = f"self is read-only here; return what should change ({name!r})"
         raise AttributeError(message)
 
-    __delattr__: Any = __setattr__
+    def __delattr__(self, name: str) -> None:
+        self.__setattr__(name, None)
 
 
 class Candidate:
