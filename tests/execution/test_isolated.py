@@ -146,7 +146,7 @@ def test_nothing_runs_by_listing_printing_or_copying(tmp_path: Any) -> None:
     assert repr(function)
     assert str(function.parameter)
     assert function.detach().parameters()
-    assert function._loaded is None
+    assert function._loaded[0] is None
 
 
 # ---- what crosses --------------------------------------------------------------------------------

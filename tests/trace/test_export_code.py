@@ -114,9 +114,23 @@ def test_a_class_without_source() -> None:
 
 def test_a_class_with_nothing_to_say() -> None:
     class Bare(Module):
-        _private = 1
+        pass
 
     assert class_source(Bare()).rstrip().endswith("pass")
+
+
+def test_helpers_that_a_method_needs_are_exported() -> None:
+    class Agent(Module):
+        def forward(self, x: int) -> int:
+            return self._twice(x)
+
+        def _twice(self, x: int) -> int:
+            return 2 * x
+
+    space: dict[str, Any] = {}
+    exec(class_source(Agent()), space)
+
+    assert space["Agent"]().forward(4) == 8
 
 
 @dataclass

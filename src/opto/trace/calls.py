@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from opto.errors import TraceMissingInputsError
 from opto.trace.abstract import LEARNS
 from opto.trace.core import RESULT, MessageNode, Node, failed
-from opto.trace.mutation import WATCHED, Snapshots, as_received, snapshots
+from opto.trace.mutation import as_received, snapshots
 from opto.trace.ops import Op
 from opto.trace.recording import record, record_output
 from opto.trace.scope import READS
@@ -41,15 +41,8 @@ def run(
     sources: Mapping[str, str] | None,
 ) -> MessageNode[Any]:
     """Run a plain function and record its result."""
-    before: Snapshots = ()
-    for value in args:
-        if value.__class__ in WATCHED:
-            before = snapshots(args)
-            break
-    values: Sequence[Any] = args
-    if kwargs:
-        values = [*args, *kwargs.values()]
-        before = snapshots(values)
+    values = [*args, *kwargs.values()] if kwargs else args
+    before = snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
     try:
@@ -79,7 +72,7 @@ async def run_async(
     sources: Mapping[str, str] | None,
 ) -> MessageNode[Any]:
     """Run a coroutine function and record its result; reads before and after waits are its own."""
-    values = [*args, *kwargs.values()]
+    values = [*args, *kwargs.values()] if kwargs else args
     before = snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
@@ -95,7 +88,9 @@ async def run_async(
         READS.reset(token)
     if before:
         inputs = as_received(RESULT, inputs, values, before)
-    return _recorded(owner, op, inputs, output, reads)
+    if reads or isinstance(output, Node):
+        return _recorded(owner, op, inputs, output, reads)
+    return record(RESULT, op, inputs, output)
 
 
 def run_generator(

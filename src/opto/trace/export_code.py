@@ -55,10 +55,10 @@ def _parsed(cls: type) -> tuple[str, ast.ClassDef]:
 def _members(
     instance: Any, cls: type, text: str, definition: ast.ClassDef
 ) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each member that is public or special."""
+    """Yield name and text of each member."""
     for statement in definition.body:
         name = _name_of(statement)
-        if name is None or (name.startswith("_") and not name.endswith("__")):
+        if name is None:
             continue
         member = inspect.getattr_static(cls, name, None)
         inner = getattr(member, "__func__", member)
@@ -173,6 +173,7 @@ def _imports_used(cls: type, body: str) -> list[str]:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             bound = {(name.asname or name.name).partition(".")[0] for name in statement.names}
             line = ast.unparse(statement)
-            if bound & used and "opto" not in line:
+            module_name = getattr(statement, "module", None) or statement.names[0].name
+            if bound & used and module_name.partition(".")[0] != "opto":
                 found.append(line)
     return found

@@ -99,8 +99,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         self._surroundings = Surroundings(fun, helpers or {}, owner_name(qualname))
         self._key = f"{RESERVED}bundle_{self.name}"
         self.execution = execution
-        self._loaded: Loaded | None = None
-        self._loaded_by: Execution | None = None
+        self._loaded: tuple[Any, ...] = (None, None, None, None)
         self._code_name = ("__code",) if trainable else ()
         self._instance: Any = None
         self._self_node: Node[Any] | None = None
@@ -127,13 +126,13 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         """
         if self.parameter is None:
             return self._fun, None
-        text = self.parameter._data
-        chosen = self.execution or EXECUTION.get()
-        loaded = self._loaded
-        if loaded is None or loaded.text is not text or self._loaded_by is not chosen:
-            authors = self.about.found is not None and text == self.about.found.text
-            loaded = Loaded(text, self._fun, "", None) if authors else self._compiled(text, chosen)
-            self._loaded, self._loaded_by = loaded, chosen
+        text, chosen = self.parameter._data, self.execution or EXECUTION.get()
+        kept, kept_by, function, sources = self._loaded
+        if kept is text and kept_by is chosen:
+            return function, sources
+        authors = self.about.found is not None and text == self.about.found.text
+        loaded = Loaded(text, self._fun, "", None) if authors else self._compiled(text, chosen)
+        self._loaded = (text, chosen, loaded.function, loaded.sources)
         return loaded.function, loaded.sources
 
     def _compiled(self, text: str, chosen: Execution | None) -> Loaded:

@@ -99,11 +99,14 @@ def _as_reflected(op: Op) -> Callable[..., Any]:
 
 def _as_call(op: Op, name: str) -> Callable[..., Any]:
     special = name.startswith("__")
+    alone, with_one = op.with_arguments(op.arguments[:1]), op.with_arguments(op.arguments[:2])
 
     def method(self: Operators, /, *args: Any, **kwargs: Any) -> Any:
         if not special:
             self._require(name)
-        return self._applied(op, args, kwargs)
+        if kwargs or len(args) > 1 or len(args) >= len(op.arguments):
+            return self._applied(op, args, kwargs)
+        return self._binary(with_one, *args) if args else self._unary(alone)
 
     return method
 

@@ -22,6 +22,11 @@ Snapshots = Sequence[tuple[int, Any]]
 
 def snapshots(values: Sequence[Any]) -> Snapshots:
     """Return position and shallow copy of each list, dict and set of up to 10,000 items."""
+    for value in values:
+        if value.__class__ in WATCHED:
+            break
+    else:
+        return ()
     return [
         (index, value.copy())
         for index, value in enumerate(values)
