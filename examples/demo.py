@@ -4,18 +4,20 @@ Run it with ``make demo``; ``MODEL=135m|0.5b|1.5b`` chooses the model. Every tas
 `train`, below: run, give feedback, let OptoPrime propose, keep what scores better.
 """
 
-# ruff: noqa: ANN001, ANN201, ANN202, D400, D415, RET501, RET504, D205, D209, D300
+# ruff: noqa: ANN001, ANN201, ANN202, ANN204, ARG002, D102, D205, D415, RET504
 # The functions to be trained stand here as the README has them.
 
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 from opto import trace
@@ -36,7 +38,7 @@ class Task:
 
     Attributes:
         title: what it is.
-        parameters: what may change.
+        groups: the parameters, those together that are to change together.
         run: runs it once; the output, and the feedback on it in words.
         score: how well it does on what `run` may show, 1.0 being all.
         hidden_score: how well it does on cases that no prompt ever shows.
@@ -44,7 +46,7 @@ class Task:
     """
 
     title: str
-    parameters: list[Any]
+    groups: list[list[Any]]
     run: Callable[[], tuple[Any, str]]
     score: Callable[[], float]
     hidden_score: Callable[[], float]
@@ -64,39 +66,47 @@ class Result:
 
 
 def train(task: Task, llm: Any, seconds: float = SECONDS) -> None:
-    """Train until all training cases are right or the time is over."""
+    """Train until all that is shown is right or the time is over."""
+    optimizers = [optimizer_of(task, group, llm) for group in task.groups]
+    best, start = task.score(), time.monotonic()
+    print(f"  at the start {best:.0%}", flush=True)
+    for optimizer in cycle(optimizers):
+        if best == 1 or time.monotonic() - start > seconds:
+            break
+        output, feedback = task.run()
+        optimizer.zero_feedback()
+        optimizer.backward(output, feedback)
+        print("  proposals:", end="", flush=True)
+        update = optimizer.step(bypassing=True)
+        with optimizer.applied(update):
+            found = task.score()
+        if found > best:
+            optimizer.update(update)
+        kept = "kept the best" if found > best else "none is better"
+        best = max(best, found)
+        print(f"; {kept} ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def optimizer_of(task: Task, parameters: list[Any], llm: Any) -> OptoPrime:
+    """Make an optimizer that tries several proposals and returns the one that scores best."""
 
     def score(update: Any) -> float:
         with optimizer.applied(update):
             result = task.score()
-        print(f"  {result:.0%}", end="", flush=True)
+        print(f" {result:.0%}", end="", flush=True)
         return result
 
     optimizer = OptoPrime(
-        task.parameters,
+        parameters,
         llm,
         candidates=CANDIDATES,
         select=score,
         memory_size=8,
         max_tokens=320,
-        # Without a seed the model reuses the work on the prompt for all candidates.
+        # Without a seed the model reads the prompt once for all proposals.
         options={"temperature": 1.0, "seed": None},
     )
-    best, start = task.score(), time.monotonic()
-    print(f"  now {best:.0%}", flush=True)
-    while best < 1 and time.monotonic() - start < seconds:
-        output, feedback = task.run()
-        optimizer.zero_feedback()
-        optimizer.backward(output, feedback)
-        print("  proposals score:", end="", flush=True)
-        update = optimizer.step(bypassing=True)
-        with optimizer.applied(update):
-            found = task.score()
-        kept = bool(update) and found >= best
-        if kept:
-            optimizer.update(update)
-            best = found
-        print(f"; {'kept the best' if kept else 'kept none'} ({time.monotonic() - start:.0f} s)")
+    return optimizer
 
 
 # ---- a number, by "lower" and "higher" -----------------------------------------------------------
@@ -119,7 +129,7 @@ def number() -> Task:
     def score() -> float:
         return max(0.0, 1 - max(20 - heater.data, heater.data - 22, 0) / 20)
 
-    return Task("a number", [heater], run, score, score, lambda: str(heater.data))
+    return Task("a number", [[heater]], run, score, score, lambda: str(heater.data))
 
 
 # ---- code, by failing tests ----------------------------------------------------------------------
@@ -158,7 +168,7 @@ def sorting() -> Task:
 
     return Task(
         "the code of strange_sort_list",
-        [strange_sort_list.parameter],
+        [strange_sort_list.parameters()],
         run,
         lambda: mean(right(shown)),
         lambda: mean(right(hidden)),
@@ -199,6 +209,7 @@ class Agent:
 def agent() -> Task:
     """Let the agent greet customers in their language."""
     agent = Agent("You are a sales assistant.")
+    functions = [parameter for parameter in agent.parameters() if parameter.is_code]
     words = {"en": "Hello", "es": "Hola"}
     shown = [
         ("Hola, soy Juan.", "es", "Juan"),
@@ -223,17 +234,19 @@ def agent() -> Task:
         return [first, second]
 
     def run() -> tuple[Any, str]:
-        pair = [next(c for c in sorted(shown, key=lambda c: right(*c)) if c[1] == lang) for lang in words]
+        wrong_first = sorted(shown, key=lambda customer: right(*customer))
+        pair = [next(one for one in wrong_first if one[1] == lang) for lang in words]
         said = [outcome(agent, query, seconds=120) for query, _, _ in pair]
         lines = [
-            f"{query!r} is in language {lang!r}: expected '{words[lang]}, {name}!', got {str(got.data)[:80]!r}"
-            for (query, lang, name), got in zip(pair, said)
+            f"{query!r} is in language {lang!r}: "
+            f"expected '{words[lang]}, {name}!', got {str(got.data)[:80]!r}"
+            for (query, lang, name), got in zip(pair, said, strict=True)
         ]
         return both(*said), "\n".join(lines)
 
     return Task(
         "an agent that greets in the customer's language",
-        [agent.decide_lang.parameter, agent.greet.parameter],
+        [functions, [agent.instruct1, agent.instruct2]],
         run,
         lambda: mean([right(*customer) for customer in shown]),
         lambda: mean([right(*customer) for customer in hidden]),
@@ -244,10 +257,10 @@ def agent() -> Task:
 # ---- around it -----------------------------------------------------------------------------------
 
 
-def outcome(program: Callable[..., Any], *args: Any, seconds: float = CODE_SECONDS) -> Any:
+def outcome(program: Callable[..., Any], *args: Any, seconds: float | None = None) -> Any:
     """Run a program; what it returned, or what it failed with, as a node."""
     try:
-        with time_limit(seconds):
+        with time_limit(seconds or CODE_SECONDS):
             return program(*args)
     except trace.ExecutionError as error:
         return error.exception_node
@@ -270,16 +283,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def mean(marks: Sequence[bool]) -> float:
+    """Which share of the marks is good."""
     return sum(marks) / len(marks)
 
 
-# ---- the evening's programme ---------------------------------------------------------------------
+# ---- all three, and the table --------------------------------------------------------------------
 
 TASKS: tuple[Callable[[], Task], ...] = (number, sorting, agent)
 
 
 class Answering:
-    """The model as the agent asks it: a few words, the likeliest ones; each question is asked once."""
+    """The model as the agent asks it: a few words, the likeliest; each question is asked once."""
 
     def __init__(self, llm: Any) -> None:
         self.llm = llm
@@ -290,6 +304,21 @@ class Answering:
         if key not in self.known:
             self.known[key] = self.llm(messages=messages, temperature=0, max_tokens=24, **options)
         return self.known[key]
+
+
+def run_all(llm: Any, seconds: float = SECONDS, only: str | None = None) -> list[Result]:
+    """Train the tasks, one after the other."""
+    logging.getLogger("opto").setLevel(logging.ERROR)  # proposals that can't be used are normal
+    metered = Metered(llm)
+    answering = Answering(metered)
+    trace.operators.MODELS.add("default", lambda: answering)
+    makers = [make for make in TASKS if only in (None, make.__name__)]
+    results = []
+    for index, make in enumerate(makers, 1):
+        task = make()
+        print(f"\n[{index}/{len(makers)}] {task.title}")
+        results.append(trained(task, metered, seconds))
+    return results
 
 
 def trained(task: Task, llm: Metered, seconds: float) -> Result:
@@ -313,7 +342,8 @@ def table(results: Sequence[Result]) -> str:
         rows.append((result.task.title, *values, score, solved, *cost))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
 
 
@@ -329,6 +359,7 @@ NEXT = """What to try next:
 
 
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Train three things with a local model.")
     parser.add_argument("--model", default=DEFAULT, help=f"{', '.join(CATALOGUE)} ({DEFAULT})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for each task")
@@ -342,20 +373,14 @@ def main(arguments: Sequence[str] | None = None, llm: Any = None) -> int:
     if llm is None:
         weights = CATALOGUE.get(options.model)
         if weights and not is_present(options.model):
-            print(f"Fetching {weights.title}: {(weights.size or 0) / 1e6:,.0f} MB, once.", flush=True)
+            print(
+                f"Fetching {weights.title}: {(weights.size or 0) / 1e6:,.0f} MB, once.", flush=True
+            )
         with Bar() as bar:
             fetch(options.model, progress=bar)
         llm = LocalModel(options.model)
         print(f"Training with {llm.model}, on this machine, without network.")
-    metered = Metered(llm)
-    answering = Answering(metered)
-    trace.operators.MODELS.add("default", lambda: answering)
-    makers = [make for make in TASKS if options.task in (None, make.__name__)]
-    results = []
-    for index, make in enumerate(makers, 1):
-        task = make()
-        print(f"\n[{index}/{len(makers)}] {task.title}")
-        results.append(trained(task, metered, options.seconds))
+    results = run_all(llm, options.seconds, only=options.task)
     for result in results:
         if len(result.after[0].splitlines()) > 1:
             print(f"\nAfter training, {result.task.title}:\n{result.after[0]}")

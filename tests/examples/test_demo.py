@@ -64,7 +64,7 @@ def able(messages: Messages) -> str:
     for name, code in GOOD.items():
         if f"version of {name} is wrong" in asked:
             return f"```python{code}```"
-    return name_of(asked) if "name" in asked.split("\n")[0] else language_of(asked)
+    return name_of(asked) if "name" in asked.split("\n", maxsplit=1)[0] else language_of(asked)
 
 
 def name_of(asked: str) -> str:

@@ -1,0 +1,90 @@
+"""How often, and at what price, each local model solves the tasks of ``make demo``.
+
+    python benchmarks/demo_solve.py --model 1.5b --runs 10 --out docs/benchmarks/demo.jsonl
+    python benchmarks/demo_solve.py --table docs/benchmarks/demo.jsonl
+
+Each run is a process of its own and adds a line for each task to the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+Row = dict[str, Any]
+
+
+def one_run(model: str, seconds: float, out: Path) -> None:
+    """Train all tasks once, in this process, and write a line for each."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    import demo  # noqa: PLC0415 - an example, found by path
+
+    results = demo.run_all(demo.LocalModel(model), seconds)
+    with out.open("a", encoding="utf-8") as file:
+        for result in results:
+            row = {
+                "model": model,
+                "task": result.task.title,
+                "limit": seconds,
+                "before": result.before[1],
+                "after": result.after[1],
+                "calls": result.calls,
+                "tokens": result.tokens,
+                "seconds": round(result.seconds, 1),
+                "load": round(os.getloadavg()[1], 1),
+            }
+            file.write(json.dumps(row) + "\n")
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Write a Markdown table: solved of how many, median and range of the costs."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["task"]), []).append(row)
+    lines = ["| model | task | solved | seconds | calls | tokens |", "|---|---|---|---|---|---|"]
+    for (model, task), found in sorted(groups.items()):
+        solved = sum(row["after"] == 1 for row in found)
+        costs = " | ".join(spread([row[name] for row in found]) for name in COSTS)
+        lines.append(f"| {model} | {task} | {solved} of {len(found)} | {costs} |")
+    return "\n".join(lines)
+
+
+COSTS = ("seconds", "calls", "tokens")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write the median and the range."""
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+
+
+def main() -> None:
+    """Run, or show the table of what was run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="1.5b")
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=180.0, help="for each task")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks" / "demo.jsonl")
+    parser.add_argument("--table", type=Path, help="print the table of such a file, run nothing")
+    parser.add_argument("--one", action="store_true", help="one run, in this process")
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(line) for line in options.table.read_text("utf-8").splitlines()))
+    elif options.one:
+        one_run(options.model, options.seconds, options.out)
+    else:
+        given = ["--model", options.model, "--seconds", str(options.seconds)]
+        command = [sys.executable, __file__, "--one", *given, "--out", str(options.out)]
+        for _ in range(options.runs):
+            subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
