@@ -42,6 +42,7 @@ def test_it_learns_from_the_history() -> None:
     assert "#Code" not in prompt
 
 
+@pytest.mark.covers("C10")
 def test_c10_it_asks_for_its_own_format() -> None:
     optimizer = OPRO([node(1, trainable=True)], llm=ScriptedModel())
     assert optimizer.output_format_prompt == OPRO.output_format_prompt

@@ -44,6 +44,7 @@ def test_a_step_asks_once_and_sets_the_value() -> None:
     assert call.options == {"max_tokens": 4096, "response_format": {"type": "json_object"}}
 
 
+@pytest.mark.covers("C01")
 def test_c01_keys_of_one_optimizer_are_its_own() -> None:
     keys = {"reasoning": "r", "answer": None, "suggestion": "s"}
     x, optimizer, llm = ready({"r": "why", "s": {"x0": 3}}, json_keys=keys)
@@ -55,6 +56,7 @@ def test_c01_keys_of_one_optimizer_are_its_own() -> None:
     assert '"answer"' not in llm.calls[0].prompt
 
 
+@pytest.mark.covers("C02")
 def test_c02_terminate_counts_only_as_the_whole_answer() -> None:
     quoted = {"reasoning": "judge said 'Correct [TERMINATE]' before", "suggestion": {"x0": 5}}
     x, optimizer, _ = ready(json.dumps(quoted), "TERMINATE")
@@ -64,6 +66,7 @@ def test_c02_terminate_counts_only_as_the_whole_answer() -> None:
     assert len(optimizer.log or []) == 2
 
 
+@pytest.mark.covers("C03", "C04")
 def test_c03_c04_extraction_of_suggestions() -> None:
     optimizer = OptoPrime([node("p", trainable=True)], llm=ScriptedModel())
     broken = '{"reasoning": "bad "quotes"", "suggestion": {"a0": "one", "b0": "two"}}'
@@ -81,6 +84,7 @@ def test_c03_c04_extraction_of_suggestions() -> None:
         strict.extract_llm_suggestion("sorry")
 
 
+@pytest.mark.covers("C06")
 @pytest.mark.parametrize(
     ("suggestion", "expected"),
     [
@@ -112,6 +116,7 @@ def test_c06_suggestions_are_converted_or_refused(
         assert {p.py_name: value for p, value in update.items()} == expected
 
 
+@pytest.mark.covers("C07")
 @pytest.mark.parametrize("text", ["Give a definite answer.", "default='a'"])
 def test_c07_text_is_not_taken_for_code(text: str) -> None:
     p = node("x", name="p", trainable=True)
@@ -119,6 +124,7 @@ def test_c07_text_is_not_taken_for_code(text: str) -> None:
     assert list(optimizer.construct_update_dict({"p0": text}).values()) == [text]
 
 
+@pytest.mark.covers("C08")
 def test_c08_the_problem_stays_in_the_prompt_with_example_and_memory() -> None:
     _, optimizer, llm = ready(says(x0=2), says(x0=3), include_example=True, memory_size=2)
     optimizer.step()
@@ -137,6 +143,7 @@ def test_memory_is_bounded() -> None:
     assert llm.calls[-1].prompt.count('"feedback": "more"') == 2
 
 
+@pytest.mark.covers("C11")
 def test_c11_the_example_response_is_right() -> None:
     for keys in (None, {"answer": None}, {"suggestion": "new"}):
         _, optimizer, _ = ready(json_keys=keys, include_example=True)
@@ -145,6 +152,7 @@ def test_c11_the_example_response_is_right() -> None:
         assert optimizer.example_response in optimizer.construct_prompt(optimizer.summarize())[1]
 
 
+@pytest.mark.covers("C15")
 def test_c15_an_unknown_name_is_told_to_the_model() -> None:
     x, optimizer, llm = ready(says(X_0=5), says(x0=5))
     assert optimizer.step() == {}
@@ -154,6 +162,7 @@ def test_c15_an_unknown_name_is_told_to_the_model() -> None:
     assert x.data == 5
 
 
+@pytest.mark.covers("C17")
 def test_c17_own_titles_of_sections() -> None:
     _, optimizer, _ = ready(prompt_symbols={"variables": "#Knobs", "inputs": "#Code of old"})
     summary = optimizer.summarize()
@@ -176,6 +185,7 @@ def test_titles_within_values_stay() -> None:
     assert "x0=see #Variables" in optimizer.construct_prompt(optimizer.summarize())[1]
 
 
+@pytest.mark.covers("C21")
 def test_c21_code_that_is_not_valid_is_refused_before_projections() -> None:
     @bundle(trainable=True, projections=[BlackCodeFormatter()])
     def f(x: int) -> int:
@@ -191,6 +201,7 @@ def test_c21_code_that_is_not_valid_is_refused_before_projections() -> None:
     assert "not valid Python" in optimizer.refused[0].reason
 
 
+@pytest.mark.covers("C22")
 def test_c22_two_outputs_with_two_feedbacks() -> None:
     x = node(1, name="x", trainable=True)
     optimizer = OptoPrime([x], llm=ScriptedModel(), include_example=False)
@@ -200,6 +211,7 @@ def test_c22_two_outputs_with_two_feedbacks() -> None:
     assert "#Feedback\nadd0: up\nadd1: down" in optimizer.construct_prompt(optimizer.summarize())[1]
 
 
+@pytest.mark.covers("C23")
 def test_c23_long_values_are_shortened_but_never_parameters() -> None:
     x = node("p" * 9000, name="x", trainable=True)
     optimizer = OptoPrime([x], llm=ScriptedModel())
@@ -211,6 +223,7 @@ def test_c23_long_values_are_shortened_but_never_parameters() -> None:
     assert "f" * 5000 in prompt
 
 
+@pytest.mark.covers("C26")
 def test_c26_a_failing_model_is_called_once_and_its_error_raised() -> None:
     x, optimizer, llm = ready(Disconnected("down"))
     with pytest.raises(Disconnected):
@@ -378,6 +391,7 @@ def test_own_options_go_to_the_model() -> None:
 # ---- logs ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.covers("S24.3")
 def test_logs() -> None:
     _, optimizer, _ = ready(says(x0=2), "no")
     optimizer.step()

@@ -30,6 +30,7 @@ def refusal(reply: str, wanted: tuple[Wanted, ...] = WANTED) -> str:
     return caught.value.reason
 
 
+@pytest.mark.covers("C02")
 def test_c02_the_word_for_no_change_counts_only_as_the_whole_answer() -> None:
     reply = {"reasoning": "judge said 'Correct [TERMINATE]' before", "suggestion": {"x0": 5}}
     assert values(json.dumps(reply)) == {"x0": 5}
@@ -57,17 +58,20 @@ def test_no_change(reply: str) -> None:
     assert values(reply) == {}
 
 
+@pytest.mark.covers("C03")
 def test_c03_two_values_are_not_merged_into_one() -> None:
     reply = '{"reasoning": "bad "quotes"", "suggestion": {"a0": "one", "b0": "two"}}'
     assert values(reply) == {"a0": "one", "b0": "two"}
 
 
+@pytest.mark.covers("C04")
 def test_c04_fences_inside_a_value_belong_to_it() -> None:
     text = "Answer in ```json ... ``` please"
     assert values(json.dumps({"suggestion": {"a0": text}})) == {"a0": text}
     assert values(f"```json\n{json.dumps({'suggestion': {'a0': text}})}\n```") == {"a0": text}
 
 
+@pytest.mark.covers("C15")
 def test_c15_a_name_that_is_not_known_is_an_error_that_lists_the_known_ones() -> None:
     reason = refusal("<variable><name>X_0</name><value>5</value></variable>")
     assert "'X_0'" in reason
@@ -75,6 +79,7 @@ def test_c15_a_name_that_is_not_known_is_an_error_that_lists_the_known_ones() ->
     assert "'x1'" in refusal('{"suggestion": {"x0": 5, "x1": 6}}')
 
 
+@pytest.mark.covers("C16")
 def test_c16_an_answer_that_is_no_json_is_an_error() -> None:
     assert "no JSON" in refusal("sorry", NO_CODE)
 

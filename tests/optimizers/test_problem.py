@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,7 @@ def test_names_after_the_counters_were_restarted() -> None:
     assert book.copy().name(second) == "x_0_2"
 
 
+@pytest.mark.covers("C22")
 def test_c22_several_outputs_with_different_feedback() -> None:
     x = node(1, name="x", trainable=True)
     up, down = x + 1, x + 2

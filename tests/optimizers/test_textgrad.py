@@ -49,6 +49,7 @@ class Rules:
         return [prompt for prompt in self.prompts if words in prompt]
 
 
+@pytest.mark.covers("C12")
 def test_c12_feedback_goes_back_operation_by_operation() -> None:
     x = node("a", name="x", trainable=True)
     rules = Rules(x0="b")
@@ -65,6 +66,7 @@ def test_c12_feedback_goes_back_operation_by_operation() -> None:
     assert "object at 0x" not in "".join(rules.prompts)
 
 
+@pytest.mark.covers("C13")
 def test_c13_models_with_create_extra_arguments_and_own_propagator() -> None:
     class Client:
         def create(self, **options: Any) -> Any:

@@ -88,6 +88,7 @@ def test_what_fits(given: Any, current: Any, expected: Any) -> None:
     assert type(value) is (type(expected) if current is None else type(current))
 
 
+@pytest.mark.covers("C06")
 @pytest.mark.parametrize(
     ("given", "current", "expected"),
     [
@@ -140,6 +141,7 @@ def test_c06_what_does_not_fit_is_refused_with_a_reason(
     assert expected in caught.value.reason
 
 
+@pytest.mark.covers("C07")
 @pytest.mark.parametrize("text", ["Give a definite answer.", "default='a'", "def f(: pass"])
 def test_c07_text_stays_as_it_is(text: str) -> None:
     assert converted(text, "old") == text

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from opto.optimizers.model import ModelOptimizer as ModelOptimizer
+from opto.optimizers.multi import OptoPrimeMulti as OptoPrimeMulti
 from opto.optimizers.opro import OPRO as OPRO
+from opto.optimizers.opro_v2 import OPROv2 as OPROv2
 from opto.optimizers.optimizer import Optimizer as Optimizer
 from opto.optimizers.optoprime import OptoPrime as OptoPrime
+from opto.optimizers.optoprime_v2 import OptoPrimeV2 as OptoPrimeV2
 from opto.optimizers.parsing import Proposal as Proposal
 from opto.optimizers.problem import Problem as Problem
 from opto.optimizers.textgrad import TextGrad as TextGrad
 
+OptoPrimeV1 = OptoPrime
+
 __all__ = [
     "OPRO",
     "ModelOptimizer",
+    "OPROv2",
     "Optimizer",
     "OptoPrime",
+    "OptoPrimeMulti",
+    "OptoPrimeV1",
+    "OptoPrimeV2",
     "Problem",
     "Proposal",
     "TextGrad",

@@ -89,6 +89,7 @@ class ModelOptimizer(Optimizer, ABC):
         user_prompt: str,
         verbose: Verbose = False,  # noqa: FBT002 - the original's signature
         max_tokens: int | None = None,
+        llm: Model | None = None,
         **options: Any,
     ) -> str:
         """Ask the model and return the text of its answer.
@@ -101,6 +102,7 @@ class ModelOptimizer(Optimizer, ABC):
             user_prompt: the second message.
             verbose: True to print prompts and answer, "output" for the answer alone.
             max_tokens: how long the answer may be; None for the optimizer's own.
+            llm: another model than the optimizer's own.
             options: more arguments for the model.
 
         Raises:
@@ -114,11 +116,12 @@ class ModelOptimizer(Optimizer, ABC):
             _show(f"Prompt\n{system_prompt}\n{user_prompt}")
         room = max_tokens or self.max_tokens
         given = {**self.options, **options}
-        answer = completion_of(self.llm(messages=messages, max_tokens=room, **given)).choices[0]
+        model = llm or self.llm
+        answer = completion_of(model(messages=messages, max_tokens=room, **given)).choices[0]
         if answer.cut:
             room *= 2
             _log.info("the answer was cut off; asking once more with %d tokens", room)
-            answer = completion_of(self.llm(messages=messages, max_tokens=room, **given)).choices[0]
+            answer = completion_of(model(messages=messages, max_tokens=room, **given)).choices[0]
         text = answer.message.content
         if self.log is not None:
             self.log.append(

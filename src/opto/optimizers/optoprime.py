@@ -22,7 +22,7 @@ from opto.optimizers.folding import (
 )
 from opto.optimizers.memory import Trial, as_json, trial_of
 from opto.optimizers.model import ModelOptimizer, Score, Verbose
-from opto.optimizers.names import Names
+from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import Extracted, ReplyKeys, extract, parse_reply
 from opto.optimizers.problem import Entry, Problem, Step, read_problem
@@ -314,12 +314,16 @@ class OptoPrime(ModelOptimizer):
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
         reply = self.call_llm(request.system, request.user, verbose, self.answer_tokens, **given)
-        values = dict(parse_reply(reply, request.wanted, keys=self._keys).values)
+        return self.converted(self.read(reply, request.wanted), reply=reply)
+
+    def read(self, reply: str, wanted: Sequence[Wanted]) -> Mapping[str, object]:
+        """Return the values of a reply by the parameters' names; raises `ProposalError`."""
+        values = dict(parse_reply(reply, wanted, keys=self._keys).values)
         for parameter in self.parameters if self.form == "compact" else ():
             name = self.names.name(parameter)
             if parameter.is_code and isinstance(values.get(name), str):
                 values[name] = tidied(str(values[name]), parameter._data, parameter._constraint)
-        return self.converted(values, reply=reply)
+        return values
 
     # ---- replies ---------------------------------------------------------------------------------
 

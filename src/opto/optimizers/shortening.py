@@ -26,6 +26,11 @@ def text_of(value: object, limit: int | None = None) -> str:
     return f"{text[:limit]} ...({len(cast('Collection[object]', value))} items in all)"
 
 
+def beginning_of(value: object, limit: int) -> str:
+    """Return a value as text: all of it, or more than `limit` characters of its beginning."""
+    return value if isinstance(value, str) else _written(value, limit)[0]
+
+
 def shortened(text: str, limit: int) -> str:
     """Return a text, or the beginning and the end of one that is longer than `limit`."""
     if len(text) <= limit:

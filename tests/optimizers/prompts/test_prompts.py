@@ -10,9 +10,10 @@ from syrupy.assertion import SnapshotAssertion
 
 from opto.errors import InvalidArgument
 from opto.llm.base import Abilities
-from opto.optimizers import OPRO, OptoPrime, TextGrad
+from opto.optimizers import OPRO, OPROv2, OptoPrime, OptoPrimeMulti, OptoPrimeV2, TextGrad
 from opto.optimizers.backprop import Gradients
 from opto.optimizers.memory import trial_of
+from opto.optimizers.optoprime_v2 import OptimizerPromptSymbolSetJSON
 from opto.optimizers.problem import Entry
 from opto.optimizers.prompts import Prompts, PromptText, placeholders, render
 from opto.testing import ScriptedModel
@@ -144,6 +145,50 @@ def test_opro(snapshot: SnapshotAssertion) -> None:
     optimizer.backward(out, "should be 9")
     optimizer.step()
     llm.calls.clear()
+    optimizer.step()
+    assert asked(llm) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (OptoPrimeV2, {"include_example": True}),
+        (OptoPrimeV2, {"optimizer_prompt_symbol_set": OptimizerPromptSymbolSetJSON()}),
+        (OPROv2, {}),
+    ],
+    ids=["optoprime_v2", "json", "opro_v2"],
+)
+def test_tagged_optimizers(
+    kind: type[OptoPrimeV2], settings: dict[str, Any], snapshot: SnapshotAssertion
+) -> None:
+    parameters, out, llm = program()
+    optimizer = kind(parameters, llm=llm, memory_size=2, **settings)
+    optimizer.backward(out, "should be 9")
+    optimizer.memory.add(trial_of(optimizer.summarize()))
+    optimizer.step()
+    assert asked(llm) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("generation", "selection"),
+    [
+        ("self_refinement", "best_of_n"),
+        ("iterative_alternatives", "mixture_of_agents"),
+        ("multi_experts", "majority"),
+    ],
+)
+def test_optoprime_multi(generation: str, selection: str, snapshot: SnapshotAssertion) -> None:
+    parameters, out, _ = program()
+    llm = ScriptedModel("no answer")
+    optimizer = OptoPrimeMulti(
+        parameters,
+        llm=llm,
+        num_responses=2,
+        generation_technique=generation,
+        selection_technique=selection,
+        form="tagged",
+    )
+    optimizer.backward(out, "should be 9")
     optimizer.step()
     assert asked(llm) == snapshot
 
