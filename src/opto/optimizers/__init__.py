@@ -11,12 +11,14 @@ from opto.optimizers.optoprime import OptoPrime as OptoPrime
 from opto.optimizers.optoprime_v2 import OptoPrimeV2 as OptoPrimeV2
 from opto.optimizers.parsing import Proposal as Proposal
 from opto.optimizers.problem import Problem as Problem
+from opto.optimizers.registered import OPTIMIZERS as OPTIMIZERS
 from opto.optimizers.textgrad import TextGrad as TextGrad
 
 OptoPrimeV1 = OptoPrime
 
 __all__ = [
     "OPRO",
+    "OPTIMIZERS",
     "ModelOptimizer",
     "OPROv2",
     "Optimizer",
