@@ -22,7 +22,7 @@ from tests.execution.probes import EACH, Probe
 pytestmark = pytest.mark.usefixtures("isolation")
 
 ANY = frozenset("*")  # so that the walls are tested, not the list of imports
-SECONDS = 1.0
+SECONDS = 0.6
 POLICIES = {
     "isolated": Policy(limits=Limits(seconds=SECONDS), imports=ANY),
     "without namespaces": Policy(limits=Limits(seconds=SECONDS), imports=ANY, namespaces=False),

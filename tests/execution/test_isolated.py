@@ -250,6 +250,24 @@ def test_our_decorators_are_left_out_others_are_kept() -> None:
     assert proposed(text)(1).data == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from opto.trace import bundle\n@bundle()\ndef f(x):\n    return x + 1",
+        "import opto\nimport opto.trace as t\n@t.bundle()\ndef f(x):\n    return x + 1",
+    ],
+)
+def test_our_decorators_may_be_imported_for_nothing_else(text: str) -> None:
+    assert proposed(text)(1).data == 2
+    with pytest.raises(ImportError, match=r"importing opto\S* isn't allowed"):
+        proposed(f"from opto.trace import node\n{text}\n    node(x)")(1)
+
+
+def test_what_is_not_there_is_said_as_ever() -> None:
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nothing_like_this'"):
+        proposed("import nothing_like_this\ndef f(x):\n    return x")(1)
+
+
 def test_all_that_cannot_cross_is_named_at_once() -> None:
     text = "import socket\ndef f(x):\n    return CLIENT, os.getpid(), pytest, proposed, socket"
     with pytest.raises(CannotIsolate) as caught:
@@ -334,6 +352,7 @@ def agent(body: str) -> Any:
         ("return self.__hidden", 7),
         ("return [getattr(self, n) for n in ('plan', 'kind') if hasattr(self, n)]", [["a", "b"]]),
         ("return i", 1),
+        ("return type(self).__name__", "Agent"),
     ],
 )
 def test_methods_read_plain_attributes(body: str, value: Any) -> None:
@@ -471,13 +490,13 @@ def test_feedback_shows_line_exception_arguments_and_output() -> None:
         "    y = 0\n"
         "    return x / y <--- (ZeroDivisionError) division by zero.\n"
         "\n"
-        "(ZeroDivisionError) division by zero.\n"
-        "\n"
         "Arguments:\n"
         "  x = 4\n"
         "\n"
         "Printed:\n"
-        "seen 4"
+        "seen 4\n"
+        "\n"
+        "(ZeroDivisionError) division by zero."
     )
 
 
@@ -493,7 +512,7 @@ def test_a_call_that_takes_too_long_shows_where_it_was() -> None:
     shown = feedback(text, 1, Policy(limits=Limits(seconds=0.5)))
 
     assert "<--- (TimeoutError) the call took longer than 0.5 s and was stopped." in shown
-    assert shown.endswith("Printed:\nstart")
+    assert "\nPrinted:\nstart\n" in shown
 
 
 def test_what_the_code_raised_keeps_type_text_and_arguments() -> None:

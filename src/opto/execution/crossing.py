@@ -17,7 +17,7 @@ import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from opto.errors import CannotIsolate, NotPlainData, SourceNotFound
 from opto.execution.limits import is_allowed
@@ -220,21 +220,49 @@ def uses_class(definition: FunctionNode) -> bool:
     return bool(names & {"super", "__class__"})
 
 
-def lines_of_our_decorators(definition: FunctionNode, space: Mapping[str, Any]) -> list[int]:
-    """Return the lines of decorators that come from this library: inside, they mean nothing."""
-    lines: list[int] = []
-    for decorator in definition.decorator_list:
-        root: ast.AST = decorator
-        while isinstance(root, (ast.Call, ast.Attribute)):
-            root = root.func if isinstance(root, ast.Call) else root.value
-        try:
-            value = space[root.id] if isinstance(root, ast.Name) else None
-        except KeyError:
-            continue
-        module = getattr(value, "__name__" if inspect.ismodule(value) else "__module__", "")
-        if str(module).partition(".")[0] == "opto":
-            lines.append(decorator.lineno)
-    return lines
+def without_our_decorators(
+    tree: ast.Module, definition: FunctionNode, space: Mapping[str, Any]
+) -> list[int]:
+    """Take decorators of this library out of `tree`, and imports that were there for them alone.
+
+    Inside, they mean nothing.
+
+    Returns:
+        The lines that were taken out.
+    """
+    imports = [node for node in tree.body if _imports_us(node)]
+    bound = {alias.asname or alias.name for node in imports for alias in node.names}
+    bound |= {"opto"} if imports else set()
+    ours = [d for d in definition.decorator_list if _is_ours(_root(d), bound, space)]
+    definition.decorator_list = [d for d in definition.decorator_list if d not in ours]
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if used & bound:
+        return [decorator.lineno for decorator in ours]
+    tree.body = [node for node in tree.body if node not in imports]
+    return [node.lineno for node in (*ours, *imports)]
+
+
+def _imports_us(node: ast.stmt) -> TypeGuard[ast.Import | ast.ImportFrom]:
+    if not isinstance(node, (ast.Import, ast.ImportFrom)):
+        return False
+    return all(module.partition(".")[0] == "opto" for _, module in imports_of(node))
+
+
+def _root(decorator: ast.expr) -> str:
+    """Return the name that an expression like ``trace.bundle(...)`` starts with."""
+    root: ast.expr = decorator
+    while isinstance(root, (ast.Call, ast.Attribute)):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    return root.id if isinstance(root, ast.Name) else ""
+
+
+def _is_ours(name: str, bound: set[str], space: Mapping[str, Any]) -> bool:
+    try:
+        value = space[name]
+    except KeyError:
+        return name in bound
+    module = getattr(value, "__name__" if inspect.ismodule(value) else "__module__", "")
+    return name in bound or str(module).partition(".")[0] == "opto"
 
 
 # ---- the object of a method ----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import inspect
 import weakref
 from collections import deque
@@ -16,9 +17,9 @@ from opto.execution.crossing import (
     Shipment,
     Wanted,
     imports_of,
-    lines_of_our_decorators,
     uses_class,
     wanted_of,
+    without_our_decorators,
 )
 from opto.execution.limits import is_allowed
 from opto.execution.process import Failure, Process, Refused, Returned
@@ -77,13 +78,12 @@ def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filenam
 def _prepared(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Version:
     tree, definition = parsed(text, surroundings.name, filename)
     space = Namespace(surroundings)
+    dropped = without_our_decorators(tree, definition, space)
     for line, module in imports_of(tree):
-        if not is_allowed(module, policy.imports):
+        if not is_allowed(module, policy.imports) and _is_there(module):
             allowed = ", ".join(sorted(policy.imports))
             message = f"importing {module} isn't allowed here; allowed are {allowed}"
             raise_at(ImportError(message), filename, line, definition.name)
-    dropped = lines_of_our_decorators(definition, space)
-    definition.decorator_list = [d for d in definition.decorator_list if d.lineno not in dropped]
     shipment = Shipment(policy.imports)
     shipment.seen[definition.name] = surroundings.fun
     shipment.add_free_names(tree, space)
@@ -114,6 +114,12 @@ def _prepared(policy: Policy, text: str, surroundings: Surroundings, filename: s
         wanted_of(definition, surroundings.owner) if surroundings.owner else None,
         tuple(dict.fromkeys(modules)),
     )
+
+
+def _is_there(module: str) -> bool:
+    """Whether there is such a module; what isn't there is best reported by importing it inside."""
+    top = module.partition(".")[0]
+    return not top or importlib.util.find_spec(top) is not None
 
 
 def _is_scalar(value: object) -> bool:

@@ -55,14 +55,12 @@ class Printed(io.TextIOBase):
 class View:
     """The object that a method belongs to: its plain attributes, for reading."""
 
-    __slots__ = ("__dict__", "_opto_name")
-
-    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "_opto_name", name)
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self.__dict__.update(values)
 
     def __getattr__(self, name: str) -> Any:
-        message = f"{self._opto_name!r} object has no attribute {name!r} that is plain data"
+        kind = type(self).__name__
+        message = f"{kind!r} object has no attribute {name!r} that is plain data"
         raise AttributeError(message)
 
     def __setattr__(self, name: str, _: Any) -> None:
@@ -97,6 +95,7 @@ class Candidate:
 
     def _run(self, text: str, filename: str, dropped: list[int]) -> None:
         tree = ast.parse(text, filename)
+        tree.body = [node for node in tree.body if node.lineno not in dropped]
         for node in ast.walk(tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 kept = [d for d in node.decorator_list if d.lineno not in dropped]
@@ -110,7 +109,8 @@ class Candidate:
             self.module.__dict__.update(message["data"])
         args, of = list(message["args"]), message["self"]
         if of is not None:
-            args.insert(0, View(*of))
+            name, values = of
+            args.insert(0, type(name, (View,), {})(values))
         result = self.function(*args, **message["kwargs"])
         if isinstance(result, types.CoroutineType):
             return _finished(result), False

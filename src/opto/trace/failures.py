@@ -101,7 +101,7 @@ class Failure(NamedTuple):
             if 0 <= index < len(shown):
                 shown[index] = f"{shown[index]} <--- {mark}"
             marked.append("\n".join(shown))
-        return "\n\n".join([*marked, self.summary, *self.notes])
+        return "\n\n".join([*marked, *self.notes, self.summary])
 
 
 def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -> Failure:
