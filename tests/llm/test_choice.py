@@ -33,7 +33,7 @@ TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
     ({"OPTO_MODEL": "local:"}, (LocalModel, DEFAULT, ""), "OPTO_MODEL"),
     ({"OPTO_MODEL": "135m"}, (LocalModel, "135m", ""), "OPTO_MODEL"),
     ({"OPTO_MODEL": "litellm:gemini/x"}, (LiteLLM, "gemini/x", ""), "OPTO_MODEL"),
-    ({"OPTO_MODEL": "autogen:gpt-4"}, (AutoGenLLM, "", ""), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "autogen:gpt-4"}, (AutoGenLLM, "autogen", ""), "OPTO_MODEL"),
     (
         {"OPTO_MODEL": "http://localhost:11434/v1#llama3"},
         (OpenAICompatible, "llama3", "http://localhost:11434/v1"),
@@ -45,7 +45,11 @@ TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
         "OPTO_MODEL",
     ),
     ({"TRACE_DEFAULT_LLM_BACKEND": "LiteLLM"}, (LiteLLM, "gpt-4o", ""), "BACKEND is LiteLLM"),
-    ({"TRACE_DEFAULT_LLM_BACKEND": "AutoGen", **KEYS}, (AutoGenLLM, "", ""), "BACKEND is AutoGen"),
+    (
+        {"TRACE_DEFAULT_LLM_BACKEND": "AutoGen", **KEYS},
+        (AutoGenLLM, "autogen", ""),
+        "BACKEND is AutoGen",
+    ),
     (
         {"TRACE_DEFAULT_LLM_BACKEND": "CustomLLM", "TRACE_CUSTOMLLM_URL": "http://c/v1"},
         (OpenAICompatible, "gpt-4o", "http://c/v1"),

@@ -51,7 +51,7 @@ def test_a_callable_is_taken_as_it_is() -> None:
     assert llm(messages=MESSAGES).text == "a"
     assert asyncio.run(llm.acall(messages=MESSAGES)).text == "b"
     assert llm.abilities == model.abilities
-    assert llm.model_name == "ScriptedModel"
+    assert llm.model_name == "scripted"
 
 
 def test_a_synchronous_callable_can_be_awaited() -> None:

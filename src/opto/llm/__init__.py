@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opto.llm.accounting import tagged as tagged
+from opto.llm.accounting import usage as usage
 from opto.llm.base import Abilities as Abilities
 from opto.llm.base import ChatMessage as ChatMessage
 from opto.llm.base import ChatModel as ChatModel
@@ -12,11 +14,21 @@ from opto.llm.base import Usage as Usage
 from opto.llm.base import abilities_of as abilities_of
 from opto.llm.base import completion_of as completion_of
 from opto.llm.base import text_completion as text_completion
+from opto.llm.budgeted import Budgeted as Budgeted
 from opto.llm.choice import Selection as Selection
 from opto.llm.default import LLM as LLM
+from opto.llm.limiter import Limited as Limited
+from opto.llm.limiter import RateLimiter as RateLimiter
 from opto.llm.local import LocalModel as LocalModel
 from opto.llm.metered import Metered as Metered
 from opto.llm.openai_compatible import Limits as Limits
 from opto.llm.openai_compatible import OpenAICompatible as OpenAICompatible
+from opto.llm.prices import Price as Price
+from opto.llm.prices import forecast as forecast
+from opto.llm.rate import Rate as Rate
 from opto.llm.retry import Retrying as Retrying
 from opto.llm.retry import RetryPolicy as RetryPolicy
+from opto.llm.tally import Budget as Budget
+from opto.llm.tally import CallRecord as CallRecord
+from opto.llm.tally import Tally as Tally
+from opto.llm.tally import Totals as Totals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 from collections.abc import Mapping, Sequence
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from opto.errors import MissingExtra, NoModel
+from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
 from opto.llm.config_list import Config, config_list_of_keys, filtered, read_config_list
 
 
-class AutoGenLLM:
+class AutoGenLLM(Backend):
     """Models by a config list, called through AutoGen, which falls back from one to the next.
+
+    Errors are AutoGen's own.
 
     Args:
         config_list: the entries; those of ``OAI_CONFIG_LIST`` if None, or one for each of
@@ -24,6 +28,7 @@ class AutoGenLLM:
     """
 
     provider = "autogen"
+    _timed = False
 
     def __init__(
         self,
@@ -40,9 +45,19 @@ class AutoGenLLM:
         """Unknown."""
         return Abilities()
 
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Answer `messages`; errors are AutoGen's own."""
+    @property
+    def model_name(self) -> str:
+        """The name of the first entry, "autogen" if that isn't known yet."""
+        first = (self.config_list or [{}])[0]
+        return str(first.get("model") or self.provider)
+
+    def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         return completion_of(self.create(messages=list(messages), **options))
+
+    async def _aanswer(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Completion:
+        return await asyncio.to_thread(self._answer, messages, options)
 
     def create(self, **config: Any) -> Any:
         """AutoGen's reply, as it is."""

@@ -7,6 +7,7 @@ makes one of what a user's own callable returns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
@@ -52,12 +53,16 @@ class Usage:
 
     Attributes:
         known: False if (one of) the replies didn't tell, so that the sums are lower bounds.
+        cached_tokens: those of the prompt that the provider remembered and charges less for.
+        cost: US dollars, if the provider said.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
     known: bool = True
+    cached_tokens: int = 0
+    cost: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -65,6 +70,8 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
             self.total_tokens + other.total_tokens,
             self.known and other.known,
+            self.cached_tokens + other.cached_tokens,
+            other.cost if self.cost is None else self.cost + (other.cost or 0.0),
         )
 
 
@@ -168,7 +175,16 @@ def usage_of(value: object) -> Usage:
     if prompt is None or completion is None:
         return Usage(prompt or 0, completion or 0, (prompt or 0) + (completion or 0), known=False)
     total = _count(_get(value, "total_tokens", None))
-    return Usage(prompt, completion, prompt + completion if total is None else total)
+    details = _get(value, "prompt_tokens_details", None)
+    cost = _get(value, "cost", None)
+    charged = isinstance(cost, (int, float)) and math.isfinite(cost) and cost >= 0
+    return Usage(
+        prompt,
+        completion,
+        prompt + completion if total is None else total,
+        cached_tokens=_count(_get(details, "cached_tokens", None)) or 0,
+        cost=float(cost) if charged else None,
+    )
 
 
 def _choice_of(choice: object, index: int) -> Choice:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opto.errors import ModelError, UsageError
-from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of, completion_of
+from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
 from opto.llm.choice import (
     Selection,
     Surroundings,
@@ -17,6 +16,8 @@ from opto.llm.choice import (
     model_named,
     of_config_list,
 )
+from opto.llm.own import as_model
+from opto.llm.steps import Request, acall, call
 
 
 class LLM:
@@ -77,14 +78,11 @@ class LLM:
 
     def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
         """Answer `messages`; raises `ModelError`, `NoModel` if there is no model to ask."""
-        return completion_of(self.choose().model(messages=messages, **options))
+        return call(self.choose().model, Request(messages, options))
 
     async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call; a model without `acall` is called in a thread."""
-        model = self.choose().model
-        if hasattr(model, "acall"):
-            return completion_of(await model.acall(messages=messages, **options))
-        return completion_of(await asyncio.to_thread(model, messages=messages, **options))
+        """As the call; a synchronous model is called in a thread."""
+        return await acall(self.choose().model, Request(messages, options))
 
     def create(self, **config: Any) -> Completion:
         """The call, under the name that OpenAI's and AutoGen's clients give it."""
@@ -93,7 +91,7 @@ class LLM:
     def _chosen(self) -> Selection:
         around = Surroundings.here(self._settings, self._filter_dict)
         if callable(self._asked):
-            return Selection(self._asked, "it was passed as an argument")
+            return Selection(as_model(self._asked), "it was passed as an argument")
         if self._backend is not None:
             model = backend_named(self._backend)(self._asked or "", **self._backend_settings())
             return Selection(model, f"backend={self._backend!r} was passed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from opto.errors import BadRequest, Disconnected, ModelError, UsageError
@@ -34,10 +34,7 @@ class Exchange:
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | ModelError:
         """Post `body`; the deadline is the caller's affair (``asyncio.wait_for``)."""
-        client = self._client
-        if client is None:  # in a thread: it takes a fraction of a second, and others are waiting
-            made = await asyncio.to_thread(_client, self.url)
-            client = self._client = self._client or made
+        client = await self.open()
         library = http_library()
         try:
             async with client.stream("POST", self.url, content=body, headers=headers) as response:
@@ -48,6 +45,14 @@ class Exchange:
             return Disconnected(f"no connection within {CONNECT_SECONDS:g} s")
         except (library.HTTPError, OSError) as error:
             return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
+
+    async def open(self) -> httpx2.AsyncClient:
+        """The client; to make it ahead keeps that time out of what is measured of the server."""
+        if self._client is None:  # in a thread: it takes a while, and others are waiting
+            made = await asyncio.to_thread(_client, self.url)
+            if not self.connected:  # another call may have made it meanwhile
+                self._client = made
+        return cast("httpx2.AsyncClient", self._client)
 
     @property
     def connected(self) -> bool:

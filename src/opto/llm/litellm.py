@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from opto.errors import MissingExtra
+from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
 
 DEFAULT_MODEL = "gpt-4o"
 VARIABLES = ("TRACE_LITELLM_MODEL", "DEFAULT_LITELLM_MODEL")
 
 
-class LiteLLM:
-    """A model by LiteLLM's name of it ("gemini/gemini-2.0-flash").
+class LiteLLM(Backend):
+    """A model by LiteLLM's name of it ("gemini/gemini-2.0-flash"); errors are LiteLLM's own.
 
     Args:
         model: the name; ``TRACE_LITELLM_MODEL`` or ``gpt-4o`` if None.
@@ -42,12 +43,12 @@ class LiteLLM:
         """Unknown."""
         return Abilities()
 
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Answer `messages`; errors are LiteLLM's own."""
+    def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         return completion_of(_library().completion(**self._arguments(messages, options)))
 
-    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call."""
+    async def _aanswer(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Completion:
         return completion_of(await _library().acompletion(**self._arguments(messages, options)))
 
     def _arguments(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opto.errors import ModelError, Timeout
+from opto.llm.backend import Backend
 from opto.llm.base import (
     UNKNOWN_USAGE,
     Abilities,
@@ -29,17 +30,26 @@ MAX_TOKENS = 1024
 _OURS = frozenset({"timeout", "model", "n", "stream"})
 
 
-class LocalModel:
+class LocalModel(Backend):
     """A model whose weights lie on this machine, run by llama.cpp; needs the extra ``[local]``.
 
     The weights are loaded at the first call, once per process however many objects use them. Calls
-    from several threads wait for each other. With a `seed` equal calls have equal replies.
+    from several threads wait for each other. With a `seed` equal calls have equal replies. A call
+    takes the options of chat completions: ``max_tokens``, ``temperature``, ``seed``, ``stop``,
+    ``n``, ``response_format`` with a JSON schema, ...; and ``timeout``. Cancelling it ends the
+    generation after the token at which it is.
 
     Args:
         name: a name of the catalogue ("0.5b"), ``org/repository:file.gguf``, or a path.
         context_tokens: room for prompt and answer together.
         timeout: seconds that one call may take, the wait for its turn included.
         options: used for every call, e.g. ``temperature``; those of the call go before them.
+
+    Raises, when called:
+        ContextTooLong: if the prompt doesn't fit.
+        WeightsError: if the weights aren't here.
+        MissingExtra: if llama.cpp isn't installed.
+        ModelError: of another kind for what else can go wrong.
     """
 
     provider = "local"
@@ -62,20 +72,7 @@ class LocalModel:
         """Small, and forced by its grammar to keep to a schema."""
         return Abilities(self.context_tokens, json_schema=True, size="small")
 
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Answer `messages`.
-
-        Args:
-            messages: the conversation, system message first.
-            options: as of chat completions: ``max_tokens``, ``temperature``, ``seed``, ``stop``,
-                ``n``, ``response_format`` with a JSON schema, ...; and ``timeout``.
-
-        Raises:
-            ContextTooLong: if the prompt doesn't fit.
-            WeightsError: if the weights aren't here.
-            MissingExtra: if llama.cpp isn't installed.
-            ModelError: of another kind for what else can go wrong.
-        """
+    def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         stop = threading.Event()
         future = self._start(messages, options, stop)
         try:
@@ -85,8 +82,9 @@ class LocalModel:
         finally:
             stop.set()
 
-    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call; cancelling it ends the generation after the token at which it is."""
+    async def _aanswer(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Completion:
         stop = threading.Event()
         future = asyncio.wrap_future(self._start(messages, options, stop))
         try:

@@ -1,4 +1,4 @@
-"""One event loop in one background thread, on which all HTTP of this process runs.
+"""Event loops in background threads: one on which all HTTP of this process runs, one for users.
 
 Synchronous callers wait for it, asynchronous ones await it. So deadlines and cancellation (Ctrl-C
 included) are those of asyncio for both, name look-up included, and connections outlive the loops
@@ -22,7 +22,8 @@ _GRACE_SECONDS = 1.0
 class BackgroundLoop:
     """Starts its thread at the first use, and anew in a forked child."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "opto-llm-http") -> None:
+        self._name = name
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -53,7 +54,7 @@ class BackgroundLoop:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
-                    target=self._loop.run_forever, name="opto-llm-http", daemon=True
+                    target=self._loop.run_forever, name=self._name, daemon=True
                 )
                 self._thread.start()
             return self._loop
@@ -84,3 +85,5 @@ async def _finish() -> None:
 
 
 HTTP_LOOP = BackgroundLoop()
+OWN_LOOP = BackgroundLoop("opto-llm-own")
+"""For models that users wrote as coroutines; what blocks in there keeps no request waiting."""

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from opto.errors import AuthenticationFailed, ModelError, Timeout
+from opto.errors import AuthenticationFailed, ModelError, RateLimited, Timeout
+from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
+from opto.llm.limiter import LIMITERS, RateLimiter
 from opto.llm.loop import HTTP_LOOP
+from opto.llm.rate import Rate
 from opto.llm.retry import RetryPolicy
 from opto.llm.secret import ApiKey, public_url
+from opto.llm.steps import Request, arun
+from opto.llm.tokens import most_tokens
 from opto.llm.wire import read_answer, request_body
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -38,7 +43,7 @@ class Limits:
     max_bytes: int = 8 * 1024 * 1024
 
 
-class OpenAICompatible:
+class OpenAICompatible(Backend):
     """A model behind a URL, called synchronously (the object itself) or with `acall`.
 
     It raises the `ModelError` that fits and nothing else, within its deadline, and retries only
@@ -54,6 +59,8 @@ class OpenAICompatible:
         max_attempts: requests per call, the first included.
         limits: replaces the default limits; `timeout` goes before it.
         retry: replaces the default policy; `max_attempts` goes before it.
+        rate: limits to keep, or a `RateLimiter` that other models share. If None, all clients of
+            the model with this key share one that learns the limit from the provider's refusals.
         abilities: what the model can do, if it isn't what the URL suggests.
         options: sent with every call, e.g. ``temperature``; those of the call go before them.
     """
@@ -68,6 +75,7 @@ class OpenAICompatible:
         max_attempts: int | None = None,
         limits: Limits | None = None,
         retry: RetryPolicy | None = None,
+        rate: Rate | RateLimiter | None = None,
         abilities: Abilities | None = None,
         **options: Any,
     ) -> None:
@@ -81,6 +89,7 @@ class OpenAICompatible:
         self._abilities = abilities
         self._key = _key(api_key, self.base_url)
         self._exchange = Exchange(f"{self.base_url}/chat/completions", max_bytes=limits.max_bytes)
+        self.limiter = RateLimiter(rate) if isinstance(rate, Rate) else rate or self._shared()
         self._close_when_dropped()
 
     @property
@@ -93,22 +102,13 @@ class OpenAICompatible:
         """As given; else a schema is taken to be honoured by OpenAI's own service only."""
         return self._abilities or Abilities(json_schema=self.base_url == OPENAI_URL)
 
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Answer `messages`; raises `ModelError`.
+    def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
+        return _raised(HTTP_LOOP.run(self._exchanged(messages, options)))
 
-        Args:
-            messages: the conversation, system message first.
-            options: sent as they are; ``timeout`` (seconds) isn't sent but overrides the default.
-        """
-        return _raised(HTTP_LOOP.run(self._answer(messages, options)))
-
-    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call; cancelling it ends the request and closes its connection."""
-        return _raised(await HTTP_LOOP.arun(self._answer(messages, options)))
-
-    def create(self, **config: Any) -> Completion:
-        """The call, under the name that OpenAI's and AutoGen's clients give it."""
-        return self(**config)
+    async def _aanswer(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Completion:
+        return _raised(await HTTP_LOOP.arun(self._exchanged(messages, options)))
 
     def fresh(self) -> OpenAICompatible:
         """An equal client with connections of its own; it has the key, unlike a pickle."""
@@ -118,17 +118,20 @@ class OpenAICompatible:
         """Close the kept connections; a later call opens new ones."""
         HTTP_LOOP.run(self._exchange.close())
 
-    async def _answer(
+    async def _exchanged(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> Completion | ModelError:
         chosen = {**self.options, **options}
         timeout = chosen.pop("timeout", None)
         deadline = time.monotonic() + (self.timeout if timeout is None else float(timeout))
+        counted = self.limiter.rate.tokens_per_minute
+        tokens = most_tokens(Request(messages, chosen)) if counted else 0
         body = request_body(chosen.pop("model", None) or self.model, messages, chosen)
+        await self._exchange.open()
         attempt = 0
         while True:
             attempt += 1
-            outcome = await self._attempt(body, deadline)
+            outcome = await self._in_turn(body, tokens, deadline)
             if isinstance(outcome, Completion):
                 return outcome
             self._sign(outcome, attempt)
@@ -138,6 +141,18 @@ class OpenAICompatible:
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
             await asyncio.sleep(wait)
 
+    async def _in_turn(self, body: bytes, tokens: int, deadline: float) -> Completion | ModelError:
+        try:
+            turn = await arun(self.limiter.admit(tokens, deadline))
+        except RateLimited as error:
+            return error
+        outcome: Completion | ModelError | None = None
+        try:
+            outcome = found = await self._attempt(body, deadline)
+        finally:
+            self.limiter.leave(turn, outcome)
+        return found
+
     async def _attempt(self, body: bytes, deadline: float) -> Completion | ModelError:
         started = time.monotonic()
         try:
@@ -146,6 +161,9 @@ class OpenAICompatible:
         except asyncio.TimeoutError:
             return Timeout("no complete answer before the deadline of the call")
         return answer if isinstance(answer, ModelError) else read_answer(answer)
+
+    def _shared(self) -> RateLimiter:
+        return LIMITERS.of(self.base_url, self.model, self._key.reveal())
 
     def _headers(self) -> dict[str, str]:
         key = self._key.reveal()
@@ -167,7 +185,7 @@ class OpenAICompatible:
         return f"OpenAICompatible({self.model!r}, {public_url(self.base_url)!r}, {self._key!r})"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        vars(self).update(state)
         self._close_when_dropped()
 
     def _close_when_dropped(self) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from opto.errors import (
     BadResponse,
@@ -17,7 +14,9 @@ from opto.errors import (
     RateLimited,
     ServerError,
 )
-from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of, completion_of
+from opto.llm.base import Completion
+from opto.llm.steps import Ask, Model, Request, Steps, Wait
+from opto.llm.wrapper import Wrapper
 
 TRANSIENT = (RateLimited, ServerError, Disconnected, BadResponse)
 
@@ -61,51 +60,33 @@ def is_transient(error: ModelError) -> bool:
     return isinstance(error, TRANSIENT) and not isinstance(error, OversizedResponse)
 
 
-class Retrying:
+class Retrying(Wrapper):
     """A model of the user's own, asked again when it fails with a transient `ModelError`.
 
-    `OpenAICompatible` needs no such wrapper: it retries within its own deadline.
+    `OpenAICompatible` needs no such wrapper: it retries within its own deadline. When the attempts
+    or the time are used up, the last error is raised.
     """
 
     def __init__(
-        self, llm: Callable[..., Any], policy: RetryPolicy | None = None, *, timeout: float = 180.0
+        self, llm: Model, policy: RetryPolicy | None = None, *, timeout: float = 180.0
     ) -> None:
-        self.llm, self.policy, self.timeout = llm, policy or RetryPolicy(), timeout
+        super().__init__(llm)
+        self.policy, self.timeout = policy or RetryPolicy(), timeout
 
-    @property
-    def abilities(self) -> Abilities:
-        """Those of the model inside."""
-        return abilities_of(self.llm)
-
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Answer `messages`; raises the last error when the attempts or the time are used up."""
+    def steps(self, request: Request) -> Steps[Completion]:
+        """Ask until it succeeds or there is no point in it."""
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
             try:
-                return completion_of(self.llm(messages=messages, **options))
+                reply: Completion = yield Ask(self.llm, request)
             except ModelError as error:
-                wait = self._wait(error, attempt, started)
+                error.attempts = max(error.attempts, attempt)
+                left = self.timeout - (time.monotonic() - started)
+                wait = self.policy.delay(error, attempt, left)
                 if wait is None:
                     raise
-            time.sleep(wait)
-
-    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call, for a model with `acall`, or an async callable."""
-        call: Callable[..., Awaitable[Any]] = getattr(self.llm, "acall", self.llm)
-        started = time.monotonic()
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return completion_of(await call(messages=messages, **options))
-            except ModelError as error:
-                wait = self._wait(error, attempt, started)
-                if wait is None:
-                    raise
-            await asyncio.sleep(wait)
-
-    def _wait(self, error: ModelError, attempt: int, started: float) -> float | None:
-        error.attempts = max(error.attempts, attempt)
-        return self.policy.delay(error, attempt, self.timeout - (time.monotonic() - started))
+            else:
+                return reply
+            yield Wait(wait)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from opto.errors import UsageError
+from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Choice, Completion, Message, Usage
 
 Reply: TypeAlias = "str | Completion | Mapping[str, Any] | BaseException"
@@ -29,8 +30,10 @@ class Call:
         return "\n\n".join(str(message.get("content", "")) for message in self.messages)
 
 
-class ScriptedModel:
+class ScriptedModel(Backend):
     """A model whose replies are known beforehand; it records the calls it gets.
+
+    When the script has run out, a call raises `UsageError`.
 
     Args:
         replies: replies to give in order, one for each answer; or one text for every answer; or a
@@ -48,8 +51,11 @@ class ScriptedModel:
         'hello'
     """
 
+    provider = model_name = "scripted"
+    _timed = False
+
     def __init__(self, replies: Script = (), *, abilities: Abilities | None = None) -> None:
-        self.abilities = abilities or Abilities(json_schema=True)
+        self._abilities = abilities or Abilities(json_schema=True)
         self.calls: list[Call] = []
         self.usage = Usage()
         self._rule = _rule(replies)
@@ -64,11 +70,15 @@ class ScriptedModel:
         """How many replies of the list weren't given yet."""
         return len(self._replies) - self._given
 
-    def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """Give what the script says; raises `UsageError` if it has run out."""
+    @property
+    def abilities(self) -> Abilities:
+        """What the model claims."""
+        return self._abilities
+
+    def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         with self._lock:
             self.calls.append(Call(tuple(dict(message) for message in messages), dict(options)))
-        answers = [self._answer(messages) for _ in range(options.get("n") or 1)]
+        answers = [self._said(messages) for _ in range(options.get("n") or 1)]
         usage = sum((answer.usage for answer in answers[1:]), answers[0].usage)
         choices = tuple(choice for answer in answers for choice in answer.choices)
         numbered = tuple(replace(choice, index=at) for at, choice in enumerate(choices))
@@ -76,11 +86,12 @@ class ScriptedModel:
             self.usage += usage
         return replace(answers[0], choices=numbered, usage=usage)
 
-    async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
-        """As the call."""
-        return self(messages, **options)
+    async def _aanswer(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Completion:
+        return self._answer(messages, options)
 
-    def _answer(self, messages: Sequence[ChatMessage]) -> Completion:
+    def _said(self, messages: Sequence[ChatMessage]) -> Completion:
         reply = self._next() if self._rule is None else self._rule(messages)
         if isinstance(reply, BaseException):
             raise reply
@@ -102,7 +113,7 @@ class ScriptedModel:
         return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        vars(self).update(state)
         self._lock = threading.Lock()
 
 

@@ -14,6 +14,7 @@ from opto.llm.default import LLM as LLM
 from opto.llm.factory import AbstractModel as AbstractModel
 from opto.llm.litellm import LiteLLM as LiteLLM
 from opto.llm.openai_compatible import OpenAICompatible
+from opto.llm.own import binds
 
 
 class CustomLLM(AbstractModel):
@@ -55,6 +56,8 @@ class DummyLLM(AbstractModel):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Completion:
         """What the function returns, as ``.choices[0].message.content``."""
+        if "messages" in kwargs and not args and not binds(self._function, **kwargs):
+            args = (kwargs.pop("messages"),)  # its parameter has another name
         return completion_of(self._function(*args, **kwargs))
 
 

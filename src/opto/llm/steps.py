@@ -1,0 +1,145 @@
+"""What a wrapper does, written once for callers that wait and for those that await.
+
+A wrapper's work is a generator. It yields `Ask` to ask the model inside and `Wait` to let time
+pass, and returns what it found; `run` and `arun` do what it asks for. A failure of the model is
+raised where the generator asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from opto.llm.base import ChatMessage, Completion, completion_of
+from opto.llm.loop import OWN_LOOP
+
+T = TypeVar("T")
+Model: TypeAlias = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call: what it says and with which options."""
+
+    messages: Sequence[ChatMessage]
+    options: Mapping[str, Any]
+
+    def having(self, **options: Any) -> Request:
+        """The same with other options."""
+        return Request(self.messages, {**self.options, **options})
+
+    def without(self, *names: str) -> Request:
+        """The same without some options."""
+        kept = {name: value for name, value in self.options.items() if name not in names}
+        return Request(self.messages, kept)
+
+
+class Ask(NamedTuple):
+    """Ask the model; the generator is sent its `Completion`."""
+
+    llm: Model
+    request: Request
+
+
+class Wait(NamedTuple):
+    """Go on after so many seconds, or when `until` is done if that is sooner."""
+
+    seconds: float
+    until: concurrent.futures.Future[None] | None = None
+
+
+Steps: TypeAlias = Generator[Ask | Wait, Any, T]
+
+
+def asked(llm: Model, request: Request) -> Steps[Completion]:
+    """The step that asks `llm`, with the type of what comes back."""
+    reply: Completion = yield Ask(llm, request)
+    return reply
+
+
+def run(steps: Steps[T]) -> T:
+    """Do `steps` in this thread."""
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            step = steps.send(value) if error is None else steps.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        value, error = None, None
+        try:
+            if isinstance(step, Ask):
+                value = call(*step)
+            else:
+                _pause(step)
+        except BaseException as raised:  # noqa: BLE001 - raised again in the generator
+            error = raised
+
+
+async def arun(steps: Steps[T]) -> T:
+    """Do `steps` in this task; cancelling it is raised in the generator, too."""
+    value: Any = None
+    error: BaseException | None = None
+    while True:
+        try:
+            step = steps.send(value) if error is None else steps.throw(error)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        value, error = None, None
+        try:
+            if isinstance(step, Ask):
+                value = await acall(*step)
+            else:
+                await _apause(step)
+        except BaseException as raised:  # noqa: BLE001 - raised again in the generator
+            error = raised
+
+
+def call(llm: Model, request: Request) -> Completion:
+    """Ask `llm` and wait; an asynchronous one runs on a loop in another thread."""
+    reply = llm(messages=request.messages, **request.options)
+    if inspect.isawaitable(reply):
+        reply = OWN_LOOP.run(_awaited(reply))
+    return completion_of(reply)
+
+
+async def acall(llm: Model, request: Request) -> Completion:
+    """Ask `llm` without keeping the loop from other work: a synchronous one runs in a thread."""
+    own = getattr(llm, "acall", None)
+    if own is None and not is_async(llm):
+        return completion_of(
+            await asyncio.to_thread(call, llm, Request(request.messages, request.options))
+        )
+    return completion_of(await (own or llm)(messages=request.messages, **request.options))
+
+
+def is_async(llm: Model) -> bool:
+    """Whether calling `llm` gives something to be awaited."""
+    return inspect.iscoroutinefunction(llm) or inspect.iscoroutinefunction(
+        getattr(llm, "__call__", None)  # noqa: B004 - an object's own, not whether it has one
+    )
+
+
+async def _awaited(reply: Any) -> Any:
+    return await reply
+
+
+def _pause(step: Wait) -> None:
+    if step.until is None:
+        time.sleep(step.seconds)
+    else:
+        concurrent.futures.wait([step.until], step.seconds)
+
+
+async def _apause(step: Wait) -> None:
+    if step.until is None:
+        await asyncio.sleep(step.seconds)
+    else:
+        await asyncio.wait([asyncio.wrap_future(step.until)], timeout=step.seconds)
