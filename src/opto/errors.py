@@ -6,7 +6,8 @@
     │   ├── InvalidArgument (AssertionError)
     │   ├── UnknownName (KeyError)               a name that no registry knows
     │   ├── SourceNotFound (OSError)             trainable code whose text Python can't find
-    │   ├── NotPlainData (TypeError)             a value that can't be given to another process
+    │   ├── NotPlainData (TypeError)             a value for no other process, nor for a file
+    │   ├── ParameterFileError (AssertionError)  a file of parameters is damaged or doesn't fit
     │   ├── CannotIsolate (RuntimeError)         code can't be run in a process of its own
     │   └── MissingExtra (ImportError)           an optional dependency isn't installed
     ├── GraphError
@@ -168,7 +169,11 @@ class ExecutionError(OptoError):
 
 
 class NotPlainData(UsageError, TypeError):
-    """A value isn't plain data, or too much of it, and so can't be given to another process."""
+    """A value isn't plain data, or too much of it: no process or file can be given it."""
+
+
+class ParameterFileError(UsageError, AssertionError):
+    """A file of parameters can't be read, or doesn't fit; no parameter was changed."""
 
 
 class CannotIsolate(UsageError, RuntimeError):

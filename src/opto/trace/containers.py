@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections import UserDict, UserList
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from opto.errors import InvalidArgument
 from opto.trace.core import Node
+from opto.trace.files import FILES
 from opto.trace.holding import NodeContainer as NodeContainer
 from opto.trace.parameters import ParameterNode
 
@@ -107,6 +109,28 @@ class ParameterContainer(NodeContainer):
         values = {path: copy.deepcopy(value) for path, value in state.items()}
         for path, value in values.items():
             known[path]._set(value)
+
+    def save(self, file_name: str | os.PathLike[str]) -> None:
+        """Write all parameters to a text file, whole or not at all; folders are made.
+
+        Raises:
+            NotPlainData: if a value can't be written; the message names the parameter.
+        """
+        FILES.get("default").save(file_name, self.named_parameters(), holder=self, state={})
+
+    def load(self, file_name: str | os.PathLike[str], *, allow_pickle: bool = False) -> None:
+        """Set all parameters from a file that `save` wrote, or none; no code is run.
+
+        Args:
+            file_name: the file.
+            allow_pickle: also read pickles of the original; nothing in them is called.
+
+        Raises:
+            ParameterFileError: if the file is damaged, newer, or has not just these parameters.
+        """
+        known = self.named_parameters()
+        files = FILES.get("default")
+        files.read(file_name, known, holder=self, state=(), allow_pickle=allow_pickle).apply()
 
     def copy(self) -> Self:
         """Return a deep copy that shares the parameters, which are the same objects in both."""

@@ -1,0 +1,3 @@
+"""Records: what a program learned, in files that people can read and trust."""
+
+from __future__ import annotations
