@@ -52,6 +52,8 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "demo", module)
+    monkeypatch.syspath_prepend(str(DEMO.parent))
+    monkeypatch.delitem(sys.modules, "demo_tasks", raising=False)
     spec.loader.exec_module(module)
     return module
 
@@ -77,7 +79,7 @@ def language_of(asked: str) -> str:
 
 def run(demo: ModuleType, rule: Callable[[Messages], str], *arguments: str) -> int:
     llm = ScriptedModel(rule, abilities=SMALL)
-    code: int = demo.main(["--seconds", "0.5", *arguments], llm)
+    code: int = demo.main(["--seconds", "0.2", *arguments], llm)
     return code
 
 
@@ -101,6 +103,7 @@ def test_a_weak_model_is_told_of_and_is_no_failure(
     assert run(demo, lambda _: "I would rather not.") == 0
     shown = capsys.readouterr().out
     assert shown.count("not solved") == 3
+    assert "none can be used" in shown
 
 
 def test_a_failure_of_the_software_is_one(demo: ModuleType) -> None:
@@ -127,7 +130,7 @@ def test_a_failure_ends_the_program_with_a_message_and_a_status() -> None:
 def test_code_that_does_not_end_is_stopped_and_loses(
     demo: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(demo, "CODE_SECONDS", 0.05)
+    monkeypatch.setattr(sys.modules["demo_tasks"], "CODE_SECONDS", 0.05)
     endless = "```python\ndef strange_sort_list(lst):\n    while True:\n        pass\n```"
     assert run(demo, lambda _: endless, "--task", "sorting") == 0
     assert "not solved" in capsys.readouterr().out
