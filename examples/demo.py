@@ -21,12 +21,14 @@ from demo_tasks import TASKS, Task
 from opto import trace
 from opto.cli.progress import Bar
 from opto.errors import OptoError
+from opto.execution import Limits, Policy, execution, report
 from opto.llm import LocalModel, Metered
 from opto.llm.weights import CATALOGUE, DEFAULT, fetch, is_present
 from opto.optimizers import OptoPrime
 
 CANDIDATES = 4  # proposals a round, of which the best is tried
 SECONDS = 180.0  # for each task
+CODE_SECONDS = 5.0  # for one run of code that the model wrote
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,22 @@ def run_all(llm: Any, seconds: float = SECONDS, only: str | None = None) -> list
     trace.operators.MODELS.add("default", lambda: answering)
     makers = [make for make in TASKS if only in (None, make.__name__)]
     results = []
-    for index, make in enumerate(makers, 1):
-        task = make()
-        print(f"\n[{index}/{len(makers)}] {task.title}, by {task.by}", flush=True)
-        results.append(trained(task, metered, seconds))
+    with execution(policy()):
+        for index, make in enumerate(makers, 1):
+            task = make()
+            print(f"\n[{index}/{len(makers)}] {task.title}, by {task.by}", flush=True)
+            results.append(trained(task, metered, seconds))
     return results
+
+
+def policy() -> Policy:
+    """How to run code that the model wrote: in locked processes where that is possible."""
+    machine = report()
+    if machine.works:
+        print("Code that the model writes runs in locked processes of its own.")
+        return Policy("isolated", limits=Limits(seconds=CODE_SECONDS))
+    print(f"Code that the model writes runs in this process, unconfined: {machine.reason}")
+    return Policy("inprocess")
 
 
 def trained(task: Task, llm: Metered, seconds: float) -> Result:

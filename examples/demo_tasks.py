@@ -13,7 +13,7 @@ from typing import Any
 
 from opto import trace
 
-CODE_SECONDS = 2.0  # for one run of code that the model wrote
+RUN_SECONDS = 120.0  # for one run, what the model is asked in it included
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def agent() -> Task:
     ]
 
     def right(query: str, lang: str, name: str) -> bool:
-        said = str(outcome(agent, query, seconds=120).data)
+        said = str(outcome(agent, query).data)
         return said.startswith(words[lang]) and name in said
 
     @trace.bundle()
@@ -175,7 +175,7 @@ def agent() -> Task:
     def run() -> tuple[Any, str]:
         wrong_first = sorted(shown, key=lambda customer: right(*customer))
         pair = [next(one for one in wrong_first if one[1] == lang) for lang in words]
-        said = [outcome(agent, query, seconds=120) for query, _, _ in pair]
+        said = [outcome(agent, query) for query, _, _ in pair]
         lines = [
             f"{query!r} is in language {lang!r}: "
             f"expected '{words[lang]}, {name}!', got {str(got.data)[:80]!r}"
@@ -190,17 +190,17 @@ def agent() -> Task:
         run,
         lambda: mean([right(*customer) for customer in shown]),
         lambda: mean([right(*customer) for customer in hidden]),
-        lambda: str(outcome(agent, "Hi, my name is Mary.", seconds=120).data),
+        lambda: str(outcome(agent, "Hi, my name is Mary.").data),
     )
 
 
 # ---- around it -----------------------------------------------------------------------------------
 
 
-def outcome(program: Callable[..., Any], *args: Any, seconds: float | None = None) -> Any:
+def outcome(program: Callable[..., Any], *args: Any) -> Any:
     """Run a program; what it returned, or what it failed with, as a node."""
     try:
-        with time_limit(seconds or CODE_SECONDS):
+        with time_limit(RUN_SECONDS):
             return program(*args)
     except trace.ExecutionError as error:
         return error.exception_node
@@ -208,7 +208,7 @@ def outcome(program: Callable[..., Any], *args: Any, seconds: float | None = Non
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Stop code that a model wrote if it doesn't end."""
+    """Stop what doesn't end, also where code can't run in a process of its own."""
 
     def stop(*_: Any) -> None:
         raise TimeoutError(f"still running after {seconds:g} s")

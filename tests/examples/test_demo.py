@@ -15,6 +15,7 @@ import pytest
 
 from opto import trace
 from opto.errors import ServerError
+from opto.execution import Report
 from opto.llm.base import Abilities
 from opto.registry import Registry
 from opto.testing import ScriptedModel
@@ -130,10 +131,22 @@ def test_a_failure_ends_the_program_with_a_message_and_a_status() -> None:
 def test_code_that_does_not_end_is_stopped_and_loses(
     demo: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["demo_tasks"], "CODE_SECONDS", 0.05)
+    monkeypatch.setattr(demo, "CODE_SECONDS", 0.3)
     endless = "```python\ndef strange_sort_list(lst):\n    while True:\n        pass\n```"
     assert run(demo, lambda _: endless, "--task", "sorting") == 0
     assert "not solved" in capsys.readouterr().out
+
+
+def test_where_code_cannot_be_isolated_the_demo_says_so_and_goes_on(
+    demo: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "report", lambda: Report(works=False, reason="old", mechanisms={}))
+    monkeypatch.setattr(sys.modules["demo_tasks"], "RUN_SECONDS", 0.05)
+    endless = "```python\ndef strange_sort_list(lst):\n    while True:\n        pass\n```"
+    assert run(demo, lambda _: endless, "--task", "sorting") == 0
+    shown = capsys.readouterr().out
+    assert "unconfined: old" in shown
+    assert "not solved" in shown
 
 
 def test_hidden_cases_are_in_no_prompt(demo: ModuleType) -> None:
