@@ -17,7 +17,8 @@
     ├── ExecutionError                           traced code raised; carries the exception node
     ├── CodeFailed                               code in a process of its own raised or was ended
     ├── MalformedMessage (ValueError)            another process sent what is no message
-    ├── ProposalError                            a model's reply that can't be used; carries the reply
+    ├── ProposalError                            a model's reply that can't be used; carries it
+    ├── StoreUnusable (OSError)                  a file of stored replies can't be used
     └── ModelError                               a call of a language model failed
         ├── NoModel                              none is configured
         ├── WeightsError                         local weights are missing or wrong
@@ -32,6 +33,9 @@
         ├── Disconnected (ConnectionError)
         ├── BadResponse
         │   └── OversizedResponse
+        ├── MismatchedReply                      a reply that isn't what the schema asks for
+        ├── CircuitOpen                          the model failed too often; it isn't asked for now
+        ├── NotRecorded                          a call that the recording doesn't have
         └── BudgetExceeded
 
 Some classes also derive from a builtin, because that is what the callers of the original catch.
@@ -232,6 +236,13 @@ def _proposal_error(reason: str, reply: str) -> ProposalError:
     return ProposalError(reason, reply=reply)
 
 
+# ---- stores --------------------------------------------------------------------------------------
+
+
+class StoreUnusable(OptoError, OSError):
+    """A file of stored replies can't be used; nothing in it was changed."""
+
+
 # ---- models --------------------------------------------------------------------------------------
 
 
@@ -324,6 +335,26 @@ class BadResponse(ModelError):
 
 class OversizedResponse(BadResponse):
     """The answer is longer than the limit that was set; it was cut off."""
+
+
+class MismatchedReply(ModelError):
+    """A model's reply that isn't what the schema asks for, the second time, too.
+
+    Attributes:
+        reply: the text of the reply.
+    """
+
+    def __init__(self, message: str, *, reply: str = "", **about: Any) -> None:
+        super().__init__(message, **about)
+        self.reply = reply
+
+
+class CircuitOpen(ModelError):
+    """The model failed too often lately, so it was not asked."""
+
+
+class NotRecorded(ModelError):
+    """The recording that is replayed has no answer to the call, so it was not made."""
 
 
 class BudgetExceeded(ModelError):

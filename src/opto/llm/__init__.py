@@ -15,6 +15,8 @@ from opto.llm.base import abilities_of as abilities_of
 from opto.llm.base import completion_of as completion_of
 from opto.llm.base import text_completion as text_completion
 from opto.llm.budgeted import Budgeted as Budgeted
+from opto.llm.cache import Cache as Cache
+from opto.llm.cached import Cached as Cached
 from opto.llm.choice import Selection as Selection
 from opto.llm.default import LLM as LLM
 from opto.llm.limiter import Limited as Limited
@@ -26,6 +28,7 @@ from opto.llm.openai_compatible import OpenAICompatible as OpenAICompatible
 from opto.llm.prices import Price as Price
 from opto.llm.prices import forecast as forecast
 from opto.llm.rate import Rate as Rate
+from opto.llm.recorded import Recorded as Recorded
 from opto.llm.retry import Retrying as Retrying
 from opto.llm.retry import RetryPolicy as RetryPolicy
 from opto.llm.tally import Budget as Budget
