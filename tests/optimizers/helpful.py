@@ -16,10 +16,11 @@ _CODE = re.compile(r"(def \w+\([^()]*\)[^\n\\:]*:)", re.MULTILINE)
 
 
 def helpful(messages: Sequence[Mapping[str, Any]]) -> str:
-    system, user = (str(message["content"]) for message in messages)
+    system, *others = (str(message["content"]) for message in messages)
+    user = "\n".join(others or [system])
     if "Which of them follows the feedback best?" in user:
         return "1"
-    if "<IMPROVED_VARIABLE>" in user:
+    if "<IMPROVED_VARIABLE>" in system + user:
         kind = user.partition("Data type: ")[2].partition("\n")[0]
         value = better(kind, user.partition("Value:\n")[2])
         return f"<IMPROVED_VARIABLE>{value}</IMPROVED_VARIABLE>"
@@ -39,6 +40,6 @@ def helpful(messages: Sequence[Mapping[str, Any]]) -> str:
 
 def better(kind: str, text: str) -> Any:
     if kind != "code":
-        return VALUES[kind]
+        return VALUES.get(kind, "Better words.")
     head = _CODE.search(text)
     return f"{head.group(1)}\n    return 'better'" if head else ""

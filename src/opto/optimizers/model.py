@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 MODELS: Registry[Model] = Registry("model", group="opto.models")
 TEMPERATURE = 0.8  # of candidates, if the user set none
-_MOST_THREADS = 8
+_MOST_THREADS = 32
 _REFUSALS_SHOWN = 3
 
 _log = logging.getLogger(__name__)
