@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +65,12 @@ def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 def fresh_names() -> None:
     """Nodes count from zero in each test."""
     trace.GRAPH.clear()
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """Programs under test may silence our loggers; the next test hears them again."""
+    logger = logging.getLogger("opto")
+    before = logger.level
+    yield
+    logger.setLevel(before)
