@@ -87,3 +87,8 @@ def one(value: Any) -> Module:
 def saved(value: Any, folder: Path) -> bytes:
     one(value).save(folder / "x.txt")
     return (folder / "x.txt").read_bytes()
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())

@@ -80,7 +80,7 @@ def read(
                 "pass allow_pickle=True, then save it anew"
             )
             raise ParameterFileError(message)
-        found = _unpickled(data, source)
+        found = _unpickled(data, source, parameters)
     else:
         found = _sorted(parsed(data, source), source)
     values, kinds, others = found
@@ -145,7 +145,7 @@ def _authors_texts(holder: object) -> dict[int, str]:
 
 def _content(source: str) -> bytes:
     """Return what is in a file, if it is one of a bearable size."""
-    with open(source, "rb", opener=_open_without_waiting) as file:  # noqa: PTH123 - it has no opener
+    with open(source, "rb", opener=_open_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             message = f"{source} is no ordinary file"
             raise ParameterFileError(message)
@@ -200,7 +200,7 @@ def _problem(kind: str, fields: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _unpickled(data: bytes, source: str) -> _Found:
+def _unpickled(data: bytes, source: str, parameters: Parameters) -> _Found:
     values = pickles.parameters_of(data, source)
     writer = Writer()
     for path, value in values.items():
@@ -209,7 +209,11 @@ def _unpickled(data: bytes, source: str) -> _Found:
         except NotPlainData as error:
             message = f"{source} can't be read: parameter {path}: {error}"
             raise ParameterFileError(message) from None
-    return _Found(values, {path: type(value).__name__ for path, value in values.items()}, {})
+    kinds = {path: type(value).__name__ for path, value in values.items()}
+    for path, parameter in parameters.items():
+        if parameter.is_code and kinds.get(path) == "str":
+            kinds[path] = "code"  # a pickle doesn't say
+    return _Found(values, kinds, {})
 
 
 def _mismatches(
@@ -220,8 +224,6 @@ def _mismatches(
     for path, parameter in parameters.items():
         if path in values:
             here, there = _kind(parameter, parameter._data), kinds[path]
-            if parameter.is_code and type(values[path]) is str:
-                there = "code" if there == "str" else there  # a pickle doesn't say
             numbers = {here, there} <= _NUMBERS
             if here != there and not numbers and "NoneType" not in {here, there}:
                 found.append(f"{path} is {here}, in the file {there}")
