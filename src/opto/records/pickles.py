@@ -8,7 +8,7 @@ whatever class, becomes an `Instance`, which is a name and a state; a call is re
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from opto.errors import ParameterFileError
@@ -35,6 +35,13 @@ class Name(NamedTuple):
 
     module: str
     name: str
+
+
+_SETS: dict[Name, Callable[[Iterable[Any]], Any]] = {
+    Name(module, kind.__name__): kind
+    for module in ("builtins", "__builtin__")
+    for kind in (set, frozenset)
+}
 
 
 class Instance:
@@ -126,6 +133,9 @@ class _Machine:
         arguments, what = self.stack.pop(), self.stack.pop()
         if what in {Name("collections", "defaultdict"), Name("collections", "OrderedDict")}:
             self.stack.append({})
+        elif what in _SETS:  # as older protocols write them
+            (items,) = arguments
+            self.stack.append(_SETS[what](map(_key, items)))
         elif what == Name("builtins", "complex") and all(type(x) is float for x in arguments):
             self.stack.append(complex(*arguments))
         else:
