@@ -14,11 +14,13 @@ from opto.llm.base import Usage as Usage
 from opto.llm.base import abilities_of as abilities_of
 from opto.llm.base import completion_of as completion_of
 from opto.llm.base import text_completion as text_completion
+from opto.llm.breaker import Breaker as Breaker
 from opto.llm.budgeted import Budgeted as Budgeted
 from opto.llm.cache import Cache as Cache
 from opto.llm.cached import Cached as Cached
 from opto.llm.choice import Selection as Selection
 from opto.llm.default import LLM as LLM
+from opto.llm.fallback import Fallback as Fallback
 from opto.llm.limiter import Limited as Limited
 from opto.llm.limiter import RateLimiter as RateLimiter
 from opto.llm.local import LocalModel as LocalModel

@@ -18,6 +18,7 @@ from opto.llm.config_list import Config, filtered, model_of, read_config_list
 from opto.llm.custom import MODEL as CUSTOM_MODEL
 from opto.llm.custom import URL as CUSTOM_URL
 from opto.llm.custom import custom_model
+from opto.llm.fallback import Fallback
 from opto.llm.litellm import VARIABLES as LITELLM_VARIABLES
 from opto.llm.litellm import LiteLLM
 from opto.llm.local import LocalModel
@@ -168,7 +169,7 @@ def _by_config_list(around: Surroundings) -> Selection | None:
     if found is None:
         return None
     configs, source = found
-    return of_config_list(configs, around, f"the first entry of {source}")
+    return of_config_list(configs, around, source)
 
 
 def _by_key(provider: Provider) -> Callable[[Surroundings], Selection | None]:
@@ -219,10 +220,14 @@ def choose(around: Surroundings | None = None) -> Selection:
 
 
 def of_config_list(configs: Sequence[Config], around: Surroundings, why: str) -> Selection:
-    """The first entry that `filter_dict` lets through; raises `NoModel` if there is none."""
+    """The entries that `filter_dict` lets through, each for when those before it fail.
+
+    Raises:
+        NoModel: if there is none.
+    """
     chosen = filtered(configs, around.filter_dict)
     if not chosen:
         message = f"none of the {len(configs)} entries fits filter_dict={around.filter_dict!r}"
         raise NoModel(message)
-    merged = {**chosen[0], **around.settings}
-    return Selection(model_of(merged, os.environ), why)
+    models = [model_of({**config, **around.settings}, os.environ) for config in chosen]
+    return Selection(models[0] if len(models) == 1 else Fallback(models), why)

@@ -14,7 +14,7 @@ from opto.llm.providers import ANTHROPIC, OPENAI, bare_name, provider_of
 from opto.llm.secret import ApiKey
 
 VARIABLE = "OAI_CONFIG_LIST"
-_SETTINGS = ("temperature", "timeout", "max_tokens", "seed", "top_p")
+_SETTINGS = ("temperature", "timeout", "max_tokens", "seed", "top_p", "max_attempts")
 _TYPES = frozenset({"openai", "open_ai", "anthropic", "", None})
 
 Config = Mapping[str, Any]

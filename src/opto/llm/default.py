@@ -16,7 +16,9 @@ from opto.llm.choice import (
     model_named,
     of_config_list,
 )
+from opto.llm.composed import Around
 from opto.llm.own import as_model
+from opto.llm.profiles import profile
 from opto.llm.steps import Request, acall, call
 
 
@@ -30,13 +32,19 @@ class LLM:
             ``opto doctor`` shows.
         backend: "openai", "anthropic", "local", "litellm", "autogen" or "custom" (any case).
         kwargs: ``model`` (as `args`), ``config_list``, ``filter_dict``; the others go to the back
-            end: ``base_url``, ``api_key``, ``timeout``, ``temperature``, ...
+            end: ``base_url``, ``api_key``, ``timeout``, ``temperature``, ... ``profile`` names a
+            table of such arguments (`opto.llm.profiles`), before which those of the call go;
+            ``fallback``, ``rate``, ``cache``, ``record`` and ``budget`` are those of
+            `opto.llm.composed.Around`.
     """
 
     def __init__(self, *args: Any, backend: str | None = None, **kwargs: Any) -> None:
         if len(args) > 1:
             message = f"LLM takes one model, {len(args)} were given; others go by keyword"
             raise UsageError(message)
+        if "profile" in kwargs:
+            kwargs = {**profile(kwargs.pop("profile")), **kwargs}
+            backend = backend or kwargs.pop("backend", None)
         asked: Any = args[0] if args else kwargs.pop("model", None)
         configs: Any = kwargs.pop("config_list", None)
         listed = isinstance(asked, (list, tuple))
@@ -47,6 +55,7 @@ class LLM:
         self._backend = backend
         if backend is not None:
             backend_named(backend)
+        self._around = Around.taken_from(kwargs)
         self._settings = kwargs
         self._selection: Selection | None = None
         self._lock = threading.Lock()
@@ -59,7 +68,9 @@ class LLM:
         """
         with self._lock:
             if self._selection is None:
-                self._selection = self._chosen()
+                chosen = self._chosen()
+                model = self._around.put(chosen.model, self._other)
+                self._selection = Selection(model, chosen.why)
             return self._selection
 
     @property
@@ -88,6 +99,11 @@ class LLM:
         """The call, under the name that OpenAI's and AutoGen's clients give it."""
         return self(**config)
 
+    def _other(self, asked: Any) -> Any:
+        if isinstance(asked, str):
+            return model_named(asked, {})
+        return as_model(asked)
+
     def _chosen(self) -> Selection:
         around = Surroundings.here(self._settings, self._filter_dict)
         if callable(self._asked):
@@ -102,7 +118,7 @@ class LLM:
                 raise UsageError(message)
             return Selection(model_named(self._asked, self._settings), "it was named in the call")
         if self._config_list is not None:
-            return of_config_list(self._config_list, around, "the first entry of config_list")
+            return of_config_list(self._config_list, around, "config_list was passed")
         return choose(around)
 
     def _backend_settings(self) -> dict[str, Any]:

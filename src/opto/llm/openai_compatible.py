@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import re
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ from opto.llm.wire import read_answer, request_body
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_KEY = "OPENAI_API_KEY"
+_REASONS = re.compile(r"o\d|gpt-5")  # these refuse max_tokens
 _log = logging.getLogger("opto.llm")
 
 
@@ -123,6 +125,8 @@ class OpenAICompatible(Backend):
     ) -> Completion | ModelError:
         chosen = {**self.options, **options}
         timeout = chosen.pop("timeout", None)
+        if "max_tokens" in chosen and self.base_url == OPENAI_URL and _REASONS.match(self.model):
+            chosen["max_completion_tokens"] = chosen.pop("max_tokens")
         deadline = time.monotonic() + (self.timeout if timeout is None else float(timeout))
         counted = self.limiter.rate.tokens_per_minute
         tokens = most_tokens(Request(messages, chosen)) if counted else 0

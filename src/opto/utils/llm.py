@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from opto.llm.autogen import AutoGenLLM as AutoGenLLM
 from opto.llm.base import Completion, completion_of
@@ -15,6 +16,8 @@ from opto.llm.factory import AbstractModel as AbstractModel
 from opto.llm.litellm import LiteLLM as LiteLLM
 from opto.llm.openai_compatible import OpenAICompatible
 from opto.llm.own import binds
+from opto.llm.profiles import BUILT_IN, of_files
+from opto.llm.profiles import profile as named_profile
 
 
 class CustomLLM(AbstractModel):
@@ -59,6 +62,34 @@ class DummyLLM(AbstractModel):
         if "messages" in kwargs and not args and not binds(self._function, **kwargs):
             args = (kwargs.pop("messages"),)  # its parameter has another name
         return completion_of(self._function(*args, **kwargs))
+
+
+class LLMFactory:
+    """Models by profile, as in the original; see `opto.llm.profiles` for where profiles stand."""
+
+    _registered: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def get_llm(cls, profile: str = "default") -> LLM:
+        """The model of a profile; raises `UsageError` (a ``ValueError``) for an unknown one."""
+        return LLM(**cls.get_profile_info(profile))
+
+    @classmethod
+    def register_profile(cls, name: str, backend: str, **params: Any) -> None:
+        """Add a profile: a back end and arguments for `LLM`."""
+        cls._registered[name] = {"backend": backend, **params}
+
+    @classmethod
+    def list_profiles(cls) -> list[str]:
+        """The names of all profiles."""
+        return sorted({**BUILT_IN, **cls._registered, **of_files(Path.cwd())})
+
+    @classmethod
+    def get_profile_info(cls, profile: str | None = None) -> dict[str, Any]:
+        """The arguments of a profile, or of each by name."""
+        if profile is not None:
+            return named_profile(profile, cls._registered)
+        return {name: named_profile(name, cls._registered) for name in cls.list_profiles()}
 
 
 def auto_construct_oai_config_list_from_env() -> list[Config]:
