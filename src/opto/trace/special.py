@@ -24,6 +24,9 @@ class SpecialMethods(Operators):
 
     __slots__ = ()
 
+    # Data frames on the left of an operator hand over, as arrays do by `__array_ufunc__`.
+    __pandas_priority__ = 10_000
+
     _data: Any
     _note_test: Callable[[], None]
 
