@@ -138,3 +138,9 @@ def test_attributes() -> None:
     assert x.getattr(node("real")).data == 1.0
     with pytest.raises(AttributeError):
         x.getattr("nothing")
+
+
+def test_data_frames_on_the_left_hand_over() -> None:
+    priority_of_a_data_frame = 4_000  # pandas asks the other operand for its own
+
+    assert node(1).__pandas_priority__ > priority_of_a_data_frame
