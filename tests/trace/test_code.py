@@ -115,7 +115,7 @@ class Base:
 class Child(Base):
     __secret = 5
 
-    @bundle(trainable=True)
+    @bundle(trainable=True, execution="inprocess")
     def greet(self, x: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().greet(x)
 

@@ -70,7 +70,7 @@ class Derived(Base):
     def __init__(self) -> None:
         self.__hidden = 3
 
-    @bundle(trainable=True)
+    @bundle(trainable=True, execution="inprocess")
     def answer(self) -> int:  # type: ignore[override]  # a node of int
         return super().answer() + 1
 

@@ -247,7 +247,7 @@ def test_code_sees_what_stood_around_it() -> None:
     def other(x: int) -> int:
         return 10 * x
 
-    @bundle(trainable=True)
+    @bundle(trainable=True, execution="inprocess")
     def learn(n: int) -> Any:
         if n > 1:
             return learn(n - 1) + 1

@@ -6,9 +6,11 @@ Code that its author wrote runs in this process. Any other text of a code parame
 
 from opto.execution.limits import COMPUTING as COMPUTING
 from opto.execution.limits import Limits as Limits
+from opto.execution.machine import Report as Report
+from opto.execution.machine import report as report
 from opto.execution.policy import Policy as Policy
 from opto.execution.policy import execution as execution
 from opto.execution.policy import isolated as isolated
 from opto.execution.policy import portable as portable
 
-__all__ = ["COMPUTING", "Limits", "Policy", "execution", "isolated", "portable"]
+__all__ = ["COMPUTING", "Limits", "Policy", "Report", "execution", "isolated", "portable", "report"]

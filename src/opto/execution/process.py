@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opto.errors import MalformedMessage
-from opto.execution.wire import decode, frame, length_of
+from opto.execution.wire import decode, encode, frame, length_of
 
 _CHUNK = 1 << 16
 _GRACE_MS = 200
@@ -105,6 +105,11 @@ class Process:
         self.seconds += time.monotonic() - begun
         printed = self.printed()
         return answer._replace(printed=printed) if isinstance(answer, Failure) else answer
+
+    def refusal(self, seconds: float) -> str:
+        """Return why the process can't be confined; empty if it can. It runs nothing."""
+        answer = self.ask(encode({"text": ""}), seconds)
+        return answer.reason if isinstance(answer, Refused) else ""
 
     def is_ours(self) -> bool:
         """Whether this process started it, rather than one that this was forked from."""

@@ -92,7 +92,7 @@ class Loader(Protocol):
 Execution = str | Loader
 EXECUTION: ContextVar[Execution | None] = ContextVar("opto_execution", default=None)
 LOADERS: Registry[Loader] = Registry("way of execution", group="opto.execution")
-DEFAULT = "inprocess"
+DEFAULT = "isolated"
 _VARIABLE = "OPTO_EXECUTION"
 
 
