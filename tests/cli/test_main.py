@@ -9,6 +9,7 @@ import pytest
 from opto.cli import main
 from opto.cli import model as model_command
 from opto.errors import WeightsError
+from opto.execution import report
 from opto.llm.weights import CATALOGUE, DEFAULT, Progress
 from opto.version import __version__
 
@@ -155,3 +156,11 @@ def test_the_doctor_knows_the_extras(
     monkeypatch.setattr("importlib.util.find_spec", nothing)
     _, out, _ = run("doctor", capsys=capsys)
     assert "pip install 'trace-opt[local]'" in out
+
+
+def test_the_doctor_says_how_proposed_code_is_confined(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, out, _ = run("doctor", capsys=capsys)
+
+    assert str(report()).splitlines()[1] in out

@@ -1,13 +1,15 @@
-"""``opto doctor``: which model would be used and why, and what is installed."""
+"""``opto doctor``: which model would be used and why, what is installed, how code is confined."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
 import platform
+import textwrap
 from typing import TYPE_CHECKING
 
 from opto.errors import OptoError
+from opto.execution import report
 from opto.llm.choice import RULES, WAYS, Rule, Surroundings
 from opto.llm.weights import CATALOGUE, cache_folder, is_present
 from opto.version import __version__
@@ -49,6 +51,8 @@ def _run(_: argparse.Namespace) -> int:
         there = importlib.util.find_spec(module) is not None
         missing = f"missing (pip install 'trace-opt[{extra}]')"
         print(f"     {extra:8} {'installed' if there else missing}")
+    print("\ncode that a model proposes:")
+    print(textwrap.indent(str(report()), "     "))
     return 0 if first and not first.startswith(_ERROR) else 1
 
 

@@ -29,7 +29,7 @@ class Report:
     mechanisms: Mapping[str, str]
 
     def __str__(self) -> str:
-        lines = [f"{name:22} {found}" for name, found in self.mechanisms.items()]
+        lines = [f"{name:24} {found}" for name, found in self.mechanisms.items()]
         verdict = "works here" if self.works else f"doesn't work here: {self.reason}"
         return "\n".join([f"isolated {verdict}", *lines])
 
