@@ -1,7 +1,8 @@
 """Replies as models send them: what is read of each, or that it is refused.
 
 tests/data/replies has one JSON object a line: what is odd about the reply, the reply, and what it
-proposes (null: it must be refused).
+proposes (null: it must be refused). Those in local.jsonl were recorded from a local model of half a
+billion parameters.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from opto.optimizers.bounds import Choices as Choices
+from opto.optimizers.bounds import Range as Range
+from opto.optimizers.hybrid import HybridOptimizer as HybridOptimizer
 from opto.optimizers.model import ModelOptimizer as ModelOptimizer
 from opto.optimizers.multi import OptoPrimeMulti as OptoPrimeMulti
 from opto.optimizers.opro import OPRO as OPRO
@@ -9,6 +12,7 @@ from opto.optimizers.opro_v2 import OPROv2 as OPROv2
 from opto.optimizers.optimizer import Optimizer as Optimizer
 from opto.optimizers.optoprime import OptoPrime as OptoPrime
 from opto.optimizers.optoprime_v2 import OptoPrimeV2 as OptoPrimeV2
+from opto.optimizers.optuna import OptunaOptimizer as OptunaOptimizer
 from opto.optimizers.parsing import Proposal as Proposal
 from opto.optimizers.problem import Problem as Problem
 from opto.optimizers.registered import OPTIMIZERS as OPTIMIZERS
@@ -19,6 +23,8 @@ OptoPrimeV1 = OptoPrime
 __all__ = [
     "OPRO",
     "OPTIMIZERS",
+    "Choices",
+    "HybridOptimizer",
     "ModelOptimizer",
     "OPROv2",
     "Optimizer",
@@ -26,7 +32,9 @@ __all__ = [
     "OptoPrimeMulti",
     "OptoPrimeV1",
     "OptoPrimeV2",
+    "OptunaOptimizer",
     "Problem",
     "Proposal",
+    "Range",
     "TextGrad",
 ]

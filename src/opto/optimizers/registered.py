@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from opto.optimizers.hybrid import HybridOptimizer
 from opto.optimizers.multi import OptoPrimeMulti
 from opto.optimizers.opro import OPRO
 from opto.optimizers.opro_v2 import OPROv2
 from opto.optimizers.optimizer import Optimizer
 from opto.optimizers.optoprime import OptoPrime
 from opto.optimizers.optoprime_v2 import OptoPrimeV2
+from opto.optimizers.optuna import OptunaOptimizer
 from opto.optimizers.textgrad import TextGrad
 from opto.registry import Registry
 
 OPTIMIZERS: Registry[Callable[..., Optimizer]] = Registry("optimizer", group="opto.optimizers")
 
-for _kind in (OPRO, OPROv2, OptoPrime, OptoPrimeMulti, OptoPrimeV2, TextGrad):
+_OURS = (
+    HybridOptimizer,
+    OPRO,
+    OPROv2,
+    OptoPrime,
+    OptoPrimeMulti,
+    OptoPrimeV2,
+    OptunaOptimizer,
+    TextGrad,
+)
+for _kind in _OURS:
     OPTIMIZERS.add(_kind.__name__, _kind)

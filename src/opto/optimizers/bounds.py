@@ -1,0 +1,125 @@
+"""What values a number or a choice may take: given, or read from what is said of a parameter."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from opto.errors import InvalidArgument
+from opto.optimizers.optimizer import Parameter
+
+_NUMBER = r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
+_RANGES = tuple(
+    re.compile(text, re.IGNORECASE)
+    for text in (
+        rf"\bbetween\s+{_NUMBER}\s+and\s+{_NUMBER}",
+        rf"\bfrom\s+{_NUMBER}\s+to\s+{_NUMBER}",
+        rf"\bin\s*\[\s*{_NUMBER}\s*,\s*{_NUMBER}\s*\]",
+        rf"{_NUMBER}\s*(?:<=|≤)\s*\w+\s*(?:<=|≤)\s*{_NUMBER}",
+        rf"\bat least\s+{_NUMBER}\D+?\bat most\s+{_NUMBER}",
+    )
+)
+_CHOICES = re.compile(r"\bone of:?\s+(.+?)(?:\.\s*)?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included; with `log` small ones count as much as large."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            message = f"a range goes from a lower to a higher number, not {self.low} to {self.high}"
+            raise InvalidArgument(message)
+        if self.log and self.low <= 0:
+            message = f"a logarithmic range must be above 0, not from {self.low}"
+            raise InvalidArgument(message)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A few values, of which one is taken."""
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            message = "there is nothing to choose from"
+            raise InvalidArgument(message)
+
+
+Bounds: TypeAlias = "Range | Choices"
+Given: TypeAlias = "Bounds | tuple[float, float] | list[Any]"
+
+
+def bounds_for(
+    parameters: Sequence[Parameter],
+    given: Mapping[Any, Given] | None,
+    name_of: Callable[[Parameter], str],
+) -> dict[Parameter, Bounds]:
+    """Return the bounds of those parameters that have some.
+
+    Args:
+        parameters: the parameters.
+        given: bounds by parameter or by its name, before what is read from descriptions: a pair of
+            numbers, a list of choices, a `Range` or `Choices`.
+        name_of: the name of a parameter.
+    """
+    left = dict(given or {})
+    found: dict[Parameter, Bounds] = {}
+    for parameter in parameters:
+        keys = (parameter, name_of(parameter), parameter.name)
+        named = next((key for key in keys if key in left), None)
+        bounds = read_bounds(parameter) if named is None else _taken(left.pop(named))
+        if bounds is not None:
+            found[parameter] = bounds
+    if left:
+        known = ", ".join(name_of(parameter) for parameter in parameters)
+        message = f"bounds for {', '.join(map(str, left))}, but the parameters are {known}"
+        raise InvalidArgument(message)
+    return found
+
+
+def _taken(given: Given) -> Bounds:
+    if isinstance(given, (Range, Choices)):
+        return given
+    if isinstance(given, tuple) and len(given) == 2:
+        return Range(*given)
+    if isinstance(given, list):
+        return Choices(tuple(given))
+    message = f"bounds are a pair (low, high), a list of choices, Range or Choices; got {given!r}"
+    raise InvalidArgument(message)
+
+
+def read_bounds(parameter: Parameter) -> Bounds | None:
+    """Return the bounds that the type, the constraint or the description tells, None if none."""
+    data = parameter._data
+    if isinstance(data, bool):
+        return Choices((False, True))
+    if isinstance(data, enum.Enum):
+        return Choices(tuple(type(data)))
+    for text in (parameter._constraint, parameter.description_text):
+        found = next(_said(data, text or ""), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _said(data: object, text: str) -> Iterator[Bounds]:
+    if isinstance(data, (int, float)):
+        for pattern in _RANGES:
+            if (match := pattern.search(text)) and float(match[1]) < float(match[2]):
+                yield Range(float(match[1]), float(match[2]))
+    if isinstance(data, str) and not isinstance(data, enum.Enum):
+        match = _CHOICES.search(text)
+        words = re.split(r",\s*(?:or\s+)?|\s+or\s+", match[1]) if match else []
+        choices = tuple(cast("str", word).strip(" '\"`") for word in words)
+        if data in choices:
+            yield Choices(choices)
