@@ -102,12 +102,16 @@ class Abilities:
     Attributes:
         context_tokens: how many tokens prompt and answer may have together; None if unknown.
         json_schema: it honours ``response_format={"type": "json_schema", ...}``.
+        tools: it can be made to call a tool.
+        json_object: it honours ``response_format={"type": "json_object"}``.
         size: "small" models need short prompts with worked examples.
     """
 
     context_tokens: int | None = None
     json_schema: bool = False
     size: Literal["small", "large"] = "large"
+    tools: bool = False
+    json_object: bool = False
 
 
 @runtime_checkable

@@ -102,7 +102,8 @@ class OpenAICompatible(Backend):
     @property
     def abilities(self) -> Abilities:
         """As given; else a schema is taken to be honoured by OpenAI's own service only."""
-        return self._abilities or Abilities(json_schema=self.base_url == OPENAI_URL)
+        own = self.base_url == OPENAI_URL
+        return self._abilities or Abilities(json_schema=own, tools=own, json_object=own)
 
     def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         return _raised(HTTP_LOOP.run(self._exchanged(messages, options)))

@@ -58,7 +58,7 @@ OPENAI = Provider(
     "OPENAI_BASE_URL",
     "gpt-4o",
     re.compile(r"(openai/)?(gpt-|chatgpt-|o\d)"),
-    Abilities(json_schema=True),
+    Abilities(json_schema=True, tools=True, json_object=True),
 )
 ANTHROPIC = Provider(
     "anthropic",
@@ -67,7 +67,7 @@ ANTHROPIC = Provider(
     "",
     "claude-3-5-sonnet-latest",
     re.compile(r"(anthropic/)?claude-"),
-    Abilities(),
+    Abilities(tools=True),
 )
 PROVIDERS = (OPENAI, ANTHROPIC)
 
