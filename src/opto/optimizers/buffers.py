@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 from opto.errors import InvalidArgument
@@ -12,14 +12,19 @@ T = TypeVar("T")
 
 
 class FIFOBuffer(Generic[T]):
-    """Keeps the last `size` items; with size 0 none, with None all."""
+    """Keeps the last `size` items; with size 0 none, with None all.
 
-    def __init__(self, size: int | None) -> None:
+    Args:
+        size: how many.
+        items: the first of them.
+    """
+
+    def __init__(self, size: int | None, items: Iterable[T] = ()) -> None:
         if size is not None and size < 0:
             message = f"the size of a buffer must not be negative, got {size}"
             raise InvalidArgument(message)
         self.size = size
-        self._items: deque[T] = deque(maxlen=size)
+        self._items: deque[T] = deque(items, maxlen=size)
 
     def add(self, item: T) -> None:
         """Add an item; the oldest makes room."""

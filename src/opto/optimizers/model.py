@@ -134,6 +134,16 @@ class ModelOptimizer(Optimizer, ABC):
             raise ProposalError(message, reply=text)
         return text
 
+    def kept_state(self) -> dict[str, Any]:
+        """Return the log."""
+        return {**super().kept_state(), "log": self.log}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the log, if one is kept."""
+        super().restore_state(state)
+        if self.log is not None and state.get("log"):
+            self.log = [dict(entry) for entry in state["log"]]
+
     def concurrently(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Run independent calls at the same time; the results come in order."""
         if len(calls) < 2:

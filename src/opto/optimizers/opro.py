@@ -6,7 +6,7 @@ Yang et al., "Large Language Models as Optimizers", arXiv 2309.03409. The graph 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -72,6 +72,17 @@ class OPRO(ModelOptimizer):
             raise InvalidArgument(message)
         self.memory_size, self.candidate_count, self.select = memory_size, candidates, select
         self.buffer: list[Solution] = []
+
+    def kept_state(self) -> dict[str, Any]:
+        """Return the log and the solutions."""
+        return {**super().kept_state(), "buffer": [solution._asdict() for solution in self.buffer]}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the log and the solutions, as many as are kept here."""
+        super().restore_state(state)
+        if "buffer" in state:
+            found = [Solution(**solution) for solution in state["buffer"]]
+            self.buffer = self._ordered(found)[-self.memory_size :]
 
     def summarize(self) -> Problem:
         """Return the run that got feedback as plain values."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeGuard, cast
 
-from opto.errors import InvalidArgument, ProposalError, UsageError, WrongType
+from opto.errors import (
+    InvalidArgument,
+    ParameterFileError,
+    ProposalError,
+    UsageError,
+    WrongType,
+)
+from opto.trace.files import FILES
 from opto.trace.nodes import Node, ParameterNode
 from opto.trace.propagators import GraphPropagator, Propagator, TraceGraph
 from opto.trace.utils import sum_feedback
@@ -149,6 +157,59 @@ class Optimizer(ABC):
         finally:
             _set_all(before)
 
+    # ---- files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the parameters and `kept_state` to a text file, whole or not at all.
+
+        Raises:
+            NotPlainData: if something can't be written; the message names it.
+        """
+        names = _names(self.parameters)
+        FILES.get("default").save(path, names, holder=self, state=self.kept_state())
+
+    def load(self, path: str | os.PathLike[str], *, allow_pickle: bool = False) -> None:
+        """Set the parameters, which stay the same objects, and the state from a file, or neither.
+
+        Args:
+            path: a file that `save` wrote, of an optimizer of this kind with such parameters.
+            allow_pickle: also read a pickle of parameters; nothing in it is called.
+
+        Raises:
+            ParameterFileError: if the file is damaged, newer, or doesn't fit.
+        """
+        contents = FILES.get("default").read(
+            path,
+            _names(self.parameters),
+            holder=self,
+            state=self.kept_state(),
+            allow_pickle=allow_pickle,
+        )
+        before = dict(self.__dict__)
+        try:
+            self.restore_state(contents.state)
+            contents.apply()
+        except BaseException as error:
+            self.__dict__.update(before)
+            if isinstance(error, (TypeError, ValueError, LookupError, AttributeError)):
+                message = f"{os.fspath(path)}: the state can't be that of this optimizer: {error}"
+                raise ParameterFileError(message) from error
+            raise
+
+    def kept_state(self) -> dict[str, Any]:
+        """Return what `save` writes beside the parameters: plain data by name.
+
+        Who overrides this overrides `restore_state`, and adds to what ``super()`` returns.
+        """
+        return {}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - there is none here
+        """Take up what `kept_state` gave: new objects for the attributes, no change of old ones.
+
+        Args:
+            state: what the file had; it may lack some of the names.
+        """
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         """Return a copy with a state of its own, for the same parameters."""
         twin = object.__new__(type(self))
@@ -190,6 +251,15 @@ def _checked(parameters: object) -> list[Parameter]:
         message = f"there is nothing to optimize: the list of parameters is empty; {hint}"
         raise InvalidArgument(message)
     return list(found.values())
+
+
+def _names(parameters: list[Parameter]) -> dict[str, Parameter]:
+    """Return parameters by name without the number of the run; those of one name are counted."""
+    bases = [parameter.name.partition(":")[0] for parameter in parameters]
+    found: dict[str, Parameter] = {}
+    for index, (base, parameter) in enumerate(zip(bases, parameters, strict=True)):
+        found[base if bases.count(base) == 1 else f"{base}.{bases[:index].count(base)}"] = parameter
+    return found
 
 
 def _is_parameter(item: object) -> TypeGuard[Parameter]:

@@ -113,6 +113,19 @@ class OptoPrime(ModelOptimizer):
         self._steps = 0
         self.summary_log: list[dict[str, Any]] | None = [] if log else None
 
+    def kept_state(self) -> dict[str, Any]:
+        """Return the log, the memory, and the count of steps."""
+        memory = [trial._asdict() for trial in self.memory]
+        return {**super().kept_state(), "memory": memory, "steps": self._steps}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the log, the memory, and the count of steps."""
+        super().restore_state(state)
+        if "memory" in state:
+            trials = [Trial(**trial) for trial in state["memory"]]
+            self.memory = FIFOBuffer(self.memory.size, trials)
+        self._steps = int(state.get("steps", self._steps))
+
     @property
     def abilities(self) -> Abilities:
         """What the model can do; asked when needed, as it may decide which model is used."""

@@ -7,7 +7,7 @@ the same question is asked once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -59,6 +59,17 @@ class TextGrad(ModelOptimizer):
         self.memory: dict[str, FIFOBuffer[str]] = {
             self.names.name(parameter): FIFOBuffer(memory_size) for parameter in self.parameters
         }
+
+    def kept_state(self) -> dict[str, Any]:
+        """Return the log, and the memory in the order of the parameters."""
+        return {**super().kept_state(), "memory": [list(texts) for texts in self.memory.values()]}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the log and the memory."""
+        super().restore_state(state)
+        if "memory" in state:
+            pairs = zip(self.memory.items(), state["memory"], strict=True)
+            self.memory = {name: FIFOBuffer(old.size, map(str, new)) for (name, old), new in pairs}
 
     def summarize(self) -> Problem:
         """Return the run that got feedback as plain values."""
