@@ -19,6 +19,7 @@ from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
 from opto.optimizers.problem import NameBook
 from opto.optimizers.prompts import Prompts
+from opto.optimizers.showing import show, view_of
 from opto.optimizers.values import converted
 from opto.registry import Registry
 
@@ -151,6 +152,12 @@ class ModelOptimizer(Optimizer, ABC):
         with ThreadPoolExecutor(min(len(calls), _MOST_THREADS)) as pool:
             running = [pool.submit(copy_context().run, call) for call in calls]
             return [task.result() for task in running]
+
+    def render_step(
+        self, number: int = -1, *, with_problem: bool = True, with_change: bool = True
+    ) -> None:
+        """Show a step that was made, in a notebook or on the terminal; see `showing.view_of`."""
+        show(view_of(self, number, with_problem=with_problem, with_change=with_change))
 
     # ---- replies ---------------------------------------------------------------------------------
 

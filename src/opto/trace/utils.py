@@ -43,6 +43,23 @@ def for_all_methods(decorator: Callable[[Any], Any]) -> Callable[[T], T]:
     return decorate
 
 
+def render_opt_step(
+    step_idx: int,
+    optimizer: Any,
+    no_trace_graph: bool = False,  # noqa: FBT001, FBT002 - the original's signature
+    no_improvement: bool = False,  # noqa: FBT001, FBT002
+) -> None:
+    """Show a step that an optimizer has made, in a notebook or on the terminal.
+
+    Args:
+        step_idx: which step, from 0.
+        optimizer: the optimizer; it needs a method ``render_step``, as those that ask a model have.
+        no_trace_graph: leave the problem out.
+        no_improvement: leave reasoning and changes out.
+    """
+    optimizer.render_step(step_idx, with_problem=not no_trace_graph, with_change=not no_improvement)
+
+
 def parse_eqs_to_dict(text: str) -> dict[str, str]:
     """Return ``{name: value}`` for lines ``name=value``; other lines continue the value above."""
     result: dict[str, str] = {}
