@@ -47,7 +47,8 @@ def number_in(path: Path) -> int:
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
-    path, dice, kills, number = tmp_path / "x.txt", random.Random(5), 0, 1
+    path, dice = tmp_path / "x.txt", random.Random(5)
+    kills, found, number = 0, 0, 1
     while kills < 200:
         # One import for several kills: a fork of the started interpreter saves and is killed.
         with subprocess.Popen(

@@ -21,7 +21,7 @@ from opto.trace import Module
 from opto.trace.containers import Map, Seq
 from opto.trace.nodes import ParameterNode
 from tests.records.helpers import exact, one
-from tests.records.test_files import Program, refused
+from tests.records.test_files import learner, refused
 
 
 class Foreign:
@@ -96,7 +96,7 @@ def path(tmp_path: Path) -> Path:
 def test_a_file_of_the_original_is_read_if_it_may_be(path: Path, protocol: int) -> None:
     code = "def act(self, x):\n    return x + 5\n"
     pickled({"prompt": Foreign("Be kind."), "act": Foreign(code)}, path, protocol)
-    program = Program()
+    program = learner()
 
     assert "pass allow_pickle=True" in refused(program, path)
     program.load(path, allow_pickle=True)

@@ -185,12 +185,12 @@ class Optimizer(ABC):
             state=self.kept_state(),
             allow_pickle=allow_pickle,
         )
-        before = dict(self.__dict__)
+        before = dict(vars(self))
         try:
             self.restore_state(contents.state)
             contents.apply()
         except BaseException as error:
-            self.__dict__.update(before)
+            vars(self).update(before)
             if isinstance(error, (TypeError, ValueError, LookupError, AttributeError)):
                 message = f"{os.fspath(path)}: the state can't be that of this optimizer: {error}"
                 raise ParameterFileError(message) from error
