@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import enum
 import importlib
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from opto.errors import InvalidArgument, MissingExtra, ProposalError, UsageError
 from opto.llm.base import Abilities
 from opto.optimizers import HybridOptimizer, OptoPrime, OptoPrimeV2, OptunaOptimizer
 from opto.optimizers.bounds import Choices, Range, read_bounds
+from opto.optimizers.model import value_for
 from opto.optimizers.scores import mean_score, score_of
 from opto.testing import ScriptedModel
 from opto.testing.optimizers import OPTIMIZER_CHECKS, OptimizerCheck
@@ -58,6 +60,24 @@ def total(*parts: Any) -> Any:
 def test_bounds_are_read_from_what_is_said(data: Any, text: str, expected: Any) -> None:
     assert read_bounds(ParameterNode(data, constraint=text or None)) == expected
     assert read_bounds(ParameterNode(data, description=text or None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "constraint", "good", "bad", "words"),
+    [
+        (3, "between 0 and 10", 10, 11, "11 isn't between 0 and 10"),
+        (0.5, "in [0, 1]", 0.0, -0.1, "-0.1 isn't between 0 and 1"),
+        ("a", "one of: a, b", "b", "c", "'c' isn't one of a, b"),
+    ],
+)
+def test_proposals_keep_to_the_constraint(
+    data: Any, constraint: str, good: Any, bad: Any, words: str
+) -> None:
+    parameter = ParameterNode(data, constraint=constraint)
+    assert value_for(parameter, good) == good
+    with pytest.raises(ProposalError, match=re.escape(words)):
+        value_for(parameter, bad)
+    assert value_for(ParameterNode(data, description=constraint), bad) == bad
 
 
 @pytest.mark.parametrize("wrong", [(3, 3), (5, 1), (0, float("inf"))])

@@ -14,17 +14,15 @@ from opto.testing import ScriptedModel
 from opto.trace import bundle, node
 from opto.trace.utils import render_opt_step
 
-
-@bundle(trainable=True)
-def greet(name: str) -> str:
-    """Say hello."""
-    return name
-
-
 NEW = 'def greet(name: str) -> str:\n    """Say hello."""\n    return "Hello " + name'
 
 
 def stepped(kind: type[OptoPrime], *replies: Any) -> OptoPrime:
+    @bundle(trainable=True)
+    def greet(name: str) -> str:
+        """Say hello."""
+        return name
+
     x = node(1, name="x", trainable=True)
     parameters = [x, greet.parameter]
     optimizer = kind(parameters, llm=ScriptedModel(replies, abilities=Abilities()))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
-from opto.errors import InvalidArgument
+from opto.errors import InvalidArgument, ProposalError
 from opto.optimizers.optimizer import Parameter
 
 _NUMBER = r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)"
@@ -105,11 +105,24 @@ def read_bounds(parameter: Parameter) -> Bounds | None:
         return Choices((False, True))
     if isinstance(data, enum.Enum):
         return Choices(tuple(type(data)))
-    for text in (parameter._constraint, parameter.description_text):
-        found = next(_said(data, text or ""), None)
-        if found is not None:
-            return found
-    return None
+    texts = (parameter._constraint, parameter.description_text)
+    return next((found for text in texts for found in _said(data, text or "")), None)
+
+
+def within_bounds(parameter: Parameter, value: Any) -> Any:
+    """Return a value if it keeps to what the constraint says; a description is but a hint.
+
+    Raises:
+        ProposalError: it is outside.
+    """
+    bounds = next(_said(parameter._data, parameter._constraint or ""), None)
+    if isinstance(bounds, Range) and not bounds.low <= value <= bounds.high:
+        message = f"{value} isn't between {bounds.low:g} and {bounds.high:g}"
+        raise ProposalError(message)
+    if isinstance(bounds, Choices) and value not in bounds.values:
+        message = f"{value!r} isn't one of {', '.join(map(str, bounds.values))}"
+        raise ProposalError(message)
+    return value
 
 
 def _said(data: object, text: str) -> Iterator[Bounds]:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from opto.errors import ExecutionError, InvalidArgument, ProposalError, WrongType
 from opto.llm.base import completion_of
+from opto.optimizers.bounds import within_bounds
 from opto.optimizers.code import checked_code, main_function
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
@@ -280,7 +281,7 @@ def function_of(parameter: Parameter) -> str | None:
 def value_for(parameter: Parameter, value: object) -> object:
     """Return a proposed value in the parameter's type; raises `ProposalError`."""
     if not parameter.is_code:
-        return converted(value, parameter._data)
+        return within_bounds(parameter, converted(value, parameter._data))
     if not isinstance(value, str):
         message = f"expected code as text, got {type(value).__name__}"
         raise ProposalError(message)

@@ -47,6 +47,8 @@ def schema_of(value: object) -> dict[str, Any]:
     """Return the schema of values of the type of this one; empty where JSON has no such type."""
     if isinstance(value, enum.Enum):
         return {"type": "string", "enum": [member.name for member in type(value)]}
+    if hasattr(type(value), "model_validate"):
+        return {"type": "object"}
     if isinstance(value, (list, tuple)):
         items = cast("Sequence[object]", value)
         same = len({type(item) for item in items}) == 1

@@ -55,13 +55,11 @@ def _converter(current: object) -> Converter:
         return _dataclass
     if _is_array(current):
         return _array
-    for kind, converter in _CONVERTERS:
-        if type(current) is kind:
-            return converter
-    for kind, converter in _CONVERTERS:
-        if isinstance(current, kind):
-            return converter
-    return _other
+    if hasattr(type(current), "model_validate"):
+        return _pydantic
+    exact = [converter for kind, converter in _CONVERTERS if type(current) is kind]
+    close = [converter for kind, converter in _CONVERTERS if isinstance(current, kind)]
+    return next(iter((*exact, *close, _other)))
 
 
 def _refuse(given: object, expected: str) -> ProposalError:
@@ -277,6 +275,24 @@ def _dataclass(given: object, current: Any) -> object:
         return dataclasses.replace(current, **changed)
     except Exception as error:  # the class's own check of its fields
         message = f"{type(current).__name__} refuses these fields: {error}"
+        raise ProposalError(message) from error
+
+
+def _pydantic(given: object, current: Any) -> object:
+    """Return a model of pydantic with some fields changed, checked by its own rules."""
+    value = literal(given) if isinstance(given, str) else given
+    kind = type(current)
+    known = list(kind.model_fields)
+    if not isinstance(value, dict):
+        raise _refuse(given, f"an object with the fields {', '.join(known)}")
+    entries = cast("dict[str, object]", value)
+    if unknown := [key for key in entries if key not in known]:
+        raise _refuse(unknown[0], f"one of the fields {', '.join(known)}")
+    present = {name: getattr(current, name) for name in known}
+    try:
+        return kind.model_validate({**present, **entries})
+    except ValueError as error:  # pydantic's own is one
+        message = f"{kind.__name__} refuses these fields: {error}"
         raise ProposalError(message) from error
 
 
