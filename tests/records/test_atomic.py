@@ -92,6 +92,18 @@ def test_the_content_is_flushed_before_it_gets_its_name_and_the_folder_after(
     assert events == [("flush", "file"), ("rename", "x.txt"), ("flush", "folder")]
 
 
+def test_new_folders_are_flushed_into_those_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[Path] = []
+    real = os.open
+    opened = lambda path, *rest: (flushed.append(Path(path)), real(path, *rest))[1]
+    monkeypatch.setattr(os, "open", opened)
+    atomic.write(tmp_path / "a" / "b" / "x.txt", b"new")
+
+    assert flushed[:2] == [tmp_path, tmp_path / "a"]
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

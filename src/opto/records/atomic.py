@@ -44,7 +44,7 @@ def write(path: Path, data: bytes) -> None:
         OSError: what was there is there still then, and nothing else.
     """
     target = Path(os.path.realpath(path))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(target.parent)
     _clear(target)
     temporary, descriptor = _opened(target)
     try:
@@ -57,6 +57,14 @@ def write(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _flush_folder(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        _flush_folder(path.parent)
 
 
 def _opened(target: Path) -> tuple[Path, int]:
