@@ -371,7 +371,7 @@ RETURNS = [
         "return",
         "keys with equal hashes",
         "return {number * (2 ** 61 - 1): 0 for number in range(20000)}",
-        error="equal hashes|took longer",
+        error="equal hashes|TimeoutError",
     ),
 ]
 OUTPUT = [

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,8 @@ from tests.execution.probes import EACH, Probe
 pytestmark = pytest.mark.usefixtures("isolation")
 
 ANY = frozenset("*")  # so that the walls are tested, not the list of imports
-SECONDS = 0.6
-POLICIES = {
-    "isolated": Policy(limits=Limits(seconds=SECONDS), imports=ANY),
-    "without namespaces": Policy(limits=Limits(seconds=SECONDS), imports=ANY, namespaces=False),
-}
+SOON, LATE = 0.6, 30.0  # the wall limit, where it is what must hold, and where it must not matter
+NAMESPACES = {"isolated": True, "without namespaces": False}
 
 
 class Target:
@@ -78,12 +76,15 @@ def proposed(text: str, policy: Policy) -> Callable[[Any], Any]:
     return lambda x: f(x).data
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", NAMESPACES)
 @pytest.mark.parametrize("attack", EACH)
 def test_attack(attack: Probe, policy: str, target: Target) -> None:
+    patient = Policy(limits=Limits(seconds=LATE), imports=ANY, namespaces=NAMESPACES[policy])
+    seconds = SOON if "Timeout" in attack.error else LATE
+    hurried = replace(patient, limits=Limits(seconds=seconds))
     begun = time.monotonic()
     try:
-        value = proposed(attack.text, POLICIES[policy])(target.facts())
+        value = proposed(attack.text, hurried)(target.facts())
     except ExecutionError as error:
         said = error.exception_node.create_feedback("full") + str(error)
         assert re.search(attack.error, said), said
@@ -91,9 +92,8 @@ def test_attack(attack: Probe, policy: str, target: Target) -> None:
     else:
         assert attack.value(value), value
         said = repr(value) if attack.name != "10**5000" else ""
-    spent = time.monotonic() - begun
 
-    assert spent < SECONDS + 5  # on a machine that is shared; SECONDS + 0.5 on one that isn't
+    assert time.monotonic() - begun < LATE  # far more than it takes: machines are shared
     target.check(said)
     following = "def f(x):\n    return [len(x), sum(x), eval('1 + 1'), str(x)]"
-    assert proposed(following, POLICIES[policy])([1, 2, 3]) == [3, 6, 2, "[1, 2, 3]"]
+    assert proposed(following, patient)([1, 2, 3]) == [3, 6, 2, "[1, 2, 3]"]
