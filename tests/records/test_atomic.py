@@ -97,7 +97,11 @@ def test_new_folders_are_flushed_into_those_above(
 ) -> None:
     flushed: list[Path] = []
     real = os.open
-    opened = lambda path, *rest: (flushed.append(Path(path)), real(path, *rest))[1]
+
+    def opened(path: Path, *rest: Any) -> int:
+        flushed.append(path)
+        return real(path, *rest)
+
     monkeypatch.setattr(os, "open", opened)
     atomic.write(tmp_path / "a" / "b" / "x.txt", b"new")
 
