@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from opto.llm.accounting import Account, open_tallies
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.steps import Ask, Request, Steps, Wait, arun, run
+from opto.llm.telemetry import UNSEEN, Span, Unseen, span, watched
 
 
 class Backend(ABC):
@@ -44,19 +46,24 @@ class Backend(ABC):
             messages: the conversation, system message first.
             options: sent as they are; ``timeout`` (seconds) isn't sent but overrides the default.
         """
-        if not open_tallies():
+        if not (open_tallies() or watched()):
             return self._answer(messages, options)
         return run(self._accounted(Request(messages, options)))
 
     async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Completion:
         """As the call; cancelling it ends the request and closes its connection."""
-        if not open_tallies():
+        if not (open_tallies() or watched()):
             return await self._aanswer(messages, options)
         return await arun(self._accounted(Request(messages, options)))
 
     def create(self, **config: Any) -> Any:
         """The call, under the name that OpenAI's and AutoGen's clients give it."""
         return self(**config)
+
+    def _span(self, request: Request) -> AbstractContextManager[Span | Unseen]:
+        if not watched():
+            return UNSEEN
+        return span(str(self.model_name), str(self.provider), request.options)
 
     def _accounted(self, request: Request) -> Steps[Completion]:
         account = Account(str(self.model_name), str(self.provider), open_tallies())
@@ -69,7 +76,9 @@ class Backend(ABC):
                 break
             yield Wait(seconds)
         try:
-            reply: Completion = yield Ask(_Unaccounted(self), asked)
+            with self._span(asked) as seen:
+                reply: Completion = yield Ask(_Unaccounted(self), asked)
+                seen.answered(reply)
         except BaseException as error:
             account.settle(error)
             raise

@@ -1,0 +1,1 @@
+"""Programs of model calls whose every call is a node."""
