@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, product
 from textwrap import indent, shorten
 from typing import Any
 
@@ -45,47 +45,69 @@ class Result:
 
 def train(task: Task, llm: Any, seconds: float = SECONDS) -> None:
     """Train until all that is shown is right or the time is over."""
-    optimizers = [optimizer_of(task, group, llm) for group in task.groups]
+    searches = [Search(task, group, llm) for group in task.groups]
     best, start = task.score(), time.monotonic()
     print(f"  at the start {best:.0%}", flush=True)
-    for optimizer in cycle(optimizers):
+    for search in cycle(searches):
         if best == 1 or time.monotonic() - start > seconds:
             break
-        output, feedback = task.run()
-        optimizer.zero_feedback()
-        optimizer.backward(output, feedback)
         print("  proposals:", end="", flush=True)
-        update = optimizer.step(bypassing=True)
-        with optimizer.applied(update):
-            found = task.score()
+        found, update = search.propose()
         if found > best:
-            optimizer.update(update)
+            search.optimizer.update(update)
         poor = "none is better" if update else "none can be used"
-        kept = "kept the best" if found > best else poor
+        kept = f"kept {found:.0%}" if found > best else poor
         best = max(best, found)
         print(f"; {kept} ({time.monotonic() - start:.0f} s)", flush=True)
 
 
-def optimizer_of(task: Task, parameters: list[Any], llm: Any) -> OptoPrime:
-    """Make an optimizer that tries several proposals and returns the one that scores best."""
+class Search:
+    """Proposals for parameters that are to change together, and the best that they give."""
 
-    def score(update: Any) -> float:
-        with optimizer.applied(update):
-            result = task.score()
-        print(f" {result:.0%}", end="", flush=True)
-        return result
+    def __init__(self, task: Task, parameters: list[Any], llm: Any) -> None:
+        self.task = task
+        self.optimizer = OptoPrime(
+            parameters,
+            llm,
+            candidates=CANDIDATES,
+            select=self.score,
+            memory_size=8,
+            max_tokens=320,
+            # Without a seed the model reads the prompt once for all proposals.
+            options={"temperature": 1.0, "seed": None},
+        )
+        self.scored: list[tuple[float, dict[Any, Any]]] = []
 
-    optimizer = OptoPrime(
-        parameters,
-        llm,
-        candidates=CANDIDATES,
-        select=score,
-        memory_size=8,
-        max_tokens=320,
-        # Without a seed the model reads the prompt once for all proposals.
-        options={"temperature": 1.0, "seed": None},
-    )
-    return optimizer
+    def propose(self) -> tuple[float, dict[Any, Any]]:
+        """Run, give feedback, and return the best of what is proposed, with its score."""
+        output, feedback = self.task.run()
+        self.optimizer.zero_feedback()
+        self.optimizer.backward(output, feedback)
+        self.scored.clear()
+        self.optimizer.step(bypassing=True)
+        if len(self.optimizer.parameters) > 1 and all(score < 1 for score, _ in self.scored):
+            self.recombine()
+        return max(self.scored, key=lambda pair: pair[0], default=(0.0, {}))
+
+    def recombine(self) -> None:
+        """Try a function of one proposal with a function of another."""
+        updates = [update for _, update in self.scored]
+        values = {p: {u[p]: None for u in updates if p in u} for p in self.optimizer.parameters}
+        for combination in product(*values.values()):
+            update = dict(zip(values, combination, strict=True))
+            if update not in updates:
+                self.scored.append((self.measured(update), update))
+
+    def score(self, update: dict[Any, Any]) -> float:
+        """Score a proposal for the optimizer, and show it."""
+        self.scored.append((self.measured(update), dict(update)))
+        print(f" {self.scored[-1][0]:.0%}", end="", flush=True)
+        return self.scored[-1][0]
+
+    def measured(self, update: dict[Any, Any]) -> float:
+        """Return how well the task does with other values."""
+        with self.optimizer.applied(update):
+            return self.task.score()
 
 
 # ---- all three, and the table --------------------------------------------------------------------

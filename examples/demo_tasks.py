@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opto import trace
+from opto.errors import CannotIsolate
 
 RUN_SECONDS = 120.0  # for one run, what the model is asked in it included
 
@@ -204,6 +205,10 @@ def outcome(program: Callable[..., Any], *args: Any) -> Any:
             return program(*args)
     except trace.ExecutionError as error:
         return error.exception_node
+    except CannotIsolate as error:
+        if error.by_machine:
+            raise
+        return trace.node(str(error))  # the code wants what may not cross into its process
 
 
 @contextmanager

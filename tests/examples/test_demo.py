@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -96,6 +97,34 @@ def test_an_able_model_solves_all_three(
     for text in ("before", "after", "calls", "tokens", "seconds", "What to try next"):
         assert text in shown
     assert "strange.append(rest.pop" in shown
+
+
+def test_the_good_parts_of_several_proposals_are_put_together(
+    demo: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = count()
+
+    def moody(messages: Messages) -> str:
+        """Have one good idea about `decide_lang` among several."""
+        text = str(messages[-1]["content"])
+        if "version of decide_lang is wrong" in text and next(asked) > 0:
+            return "```python\ndef decide_lang(self, response):\n    return 'es'\n```"
+        return able(messages)
+
+    assert run(demo, moody, "--task", "agent") == 0
+    shown = capsys.readouterr().out
+    assert "kept 100%" in shown
+    assert "  solved" in shown
+
+
+def test_code_that_cannot_cross_loses(demo: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    def reaching(messages: Messages) -> str:
+        if "version of greet is wrong" in str(messages[-1]["content"]):
+            return "```python\ndef greet(self, lang, user_name):\n    return self.instruct1\n```"
+        return able(messages)
+
+    assert run(demo, reaching, "--task", "agent") == 0
+    assert "not solved" in capsys.readouterr().out
 
 
 def test_a_weak_model_is_told_of_and_is_no_failure(
