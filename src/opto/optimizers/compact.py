@@ -137,7 +137,7 @@ def _call(step: Step, values: Entries, wanted: Mapping[str, Wanted]) -> str:
         if entry is not None and entry.kind == "code":
             item = wanted.get(name)
             function = (item.function if item else None) or function
-        else:
+        elif argument != "self":
             arguments.append(f"{argument}={_shown(name, entry, wanted)}")
     result = values.get(step.output)
     failed = result is not None and step.output.startswith("exception")
