@@ -23,6 +23,7 @@ from opto.testing import Fault, ModelServer, Request, completion_json
 from tests.optimizers.helpful import helpful
 
 ROOT = Path(__file__).resolve().parent.parent
+WORKER = ROOT / "benchmarks" / "step_worker.py"
 PAGE = ROOT / "docs" / "benchmarks" / "optimizers.md"
 LATENCY = 0.2
 CHARACTERS_PER_TOKEN = 4
@@ -81,7 +82,7 @@ def measured(python: Path, library: str, optimizer: str, source: Path | None) ->
         done = subprocess.run(
             [
                 str(python),
-                str(ROOT / "benchmarks" / "step_worker.py"),
+                str(WORKER),
                 library,
                 optimizer,
                 server.url,

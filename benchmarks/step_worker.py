@@ -31,6 +31,7 @@ class HttpModel:
         self.url = urlsplit(url)
 
     def __call__(self, messages: Any = None, **options: Any) -> Any:
+        """Ask the server; what it says has the shape of OpenAI's objects."""
         connection = http.client.HTTPConnection(self.url.netloc, timeout=60)
         body = json.dumps({"messages": messages, "model": "served", **options}, default=str)
         path = f"{self.url.path}/chat/completions"

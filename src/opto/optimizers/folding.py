@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 from opto.optimizers.layout import Layout
@@ -67,7 +68,7 @@ def fold_measured(
 def _nearest(layout: Layout, parts: list[Part], characters: int) -> Problem:
     """Return the problem with as many parts shown as there is room for."""
     limit = LIMITS[-1]
-    order = list(layout.near(parts))
+    order = list(islice(layout.near(parts), characters // _SHORTEST_LINE))
     room = characters
     while True:
         kept, left = [], room // 2
@@ -79,7 +80,7 @@ def _nearest(layout: Layout, parts: list[Part], characters: int) -> Problem:
         problem = _shown(layout, parts, sorted(kept))
         if not kept or size_of(problem, limit) <= characters:
             return problem
-        room //= 2
+        room //= 3
 
 
 def _part_size(layout: Layout, part: Part, limit: int) -> int:
