@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from opto import trace
+from opto.execution import report
 
 settings.register_profile("opto", deadline=None)  # a shared machine has no fair clock
 settings.load_profile("opto")
@@ -59,6 +61,20 @@ def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(home)
     return home
+
+
+@cache
+def isolation_works() -> bool:
+    """Whether this machine can run proposed code isolated, as it is by default."""
+    return report().works
+
+
+@pytest.fixture(autouse=True)
+def run_proposed_code(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be isolated, tests of other things run proposed code in process."""
+    del empty_home  # after it has cleared the environment
+    if not isolation_works():
+        monkeypatch.setenv("OPTO_EXECUTION", "inprocess")
 
 
 @pytest.fixture(autouse=True)

@@ -87,6 +87,7 @@ class Loader(Protocol):
             filename: its name in tracebacks.
             provenance: where it is from.
         """
+        ...
 
 
 Execution = str | Loader

@@ -171,7 +171,9 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
 
     # `NoReturn` fits only what returns Any, which would fit the coroutine too.
     @overload
-    def __call__(self: FunModule[NoReturn], /, *args: Any, **kwargs: Any) -> MessageNode[Any]: ...
+    def __call__(  # pyright: ignore[reportOverlappingOverload]  # as said
+        self: FunModule[NoReturn], /, *args: Any, **kwargs: Any
+    ) -> MessageNode[Any]: ...
     @overload
     def __call__(
         self: FunModule[Coroutine[Any, Any, S]], /, *args: Any, **kwargs: Any
