@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from opto.errors import MissingExtra, NoModel
+from opto.errors import MissingExtra, NoModel, UsageError
 from opto.llm.autogen import AutoGenLLM
 from opto.llm.litellm import LiteLLM
+from opto.testing import ModelServer
 
 KEY = "sk-canary-bridge"
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -120,3 +121,25 @@ def test_a_missing_library_is_named(llm: Any, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"pip install 'trace-opt\["):
         llm(messages=MESSAGES)
+
+
+@pytest.mark.parametrize("release", ["1.82.7", "1.82.8", "1.107.0"])
+def test_a_compromised_release_is_never_imported(
+    release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "litellm", raising=False)
+    monkeypatch.setattr("opto.llm.litellm.version", lambda _: release)
+    with pytest.raises(UsageError, match="steals keys"):
+        LiteLLM("x")(messages=MESSAGES)
+    assert "litellm" not in sys.modules
+
+
+@pytest.mark.filterwarnings("ignore")  # AutoGen's own
+def test_the_real_autogen_is_asked() -> None:
+    pytest.importorskip("autogen")
+    pytest.importorskip("openai")
+    with ModelServer("fine") as server:
+        entry = {"model": "m", "base_url": server.url, "api_key": KEY}
+        llm = AutoGenLLM([entry])
+        assert llm(messages=MESSAGES).text == "fine"
+        assert server.requests[0].body["model"] == "m"

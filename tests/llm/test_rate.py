@@ -161,6 +161,9 @@ def test_advice_holds_for_all() -> None:
     learned.start(5.0)
     learned.refused(5.0, 5.1, advised=30.0)
     assert learned.wait(6.0) == pytest.approx(29.1)
+    learned.start(40.0)
+    learned.refused(40.0, 40.1, advised=3600.0)
+    assert learned.wait(42.0) == 0.0
 
 
 def test_a_provider_that_refuses_all_is_asked_ever_less() -> None:

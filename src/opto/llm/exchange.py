@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -105,8 +106,14 @@ def http_library() -> Any:
     return httpx2
 
 
+def _without_headers(record: logging.LogRecord) -> bool:
+    """Keep answers' headers out of debug logs: some providers echo keys in them."""
+    return "receive_response_headers.complete" not in record.getMessage()
+
+
 def _client(url: str) -> httpx2.AsyncClient:
     library = http_library()
+    logging.getLogger("httpcore2.http11").addFilter(_without_headers)
     near = urlsplit(url).hostname in LOOPBACK
     client: httpx2.AsyncClient = library.AsyncClient(
         timeout=library.Timeout(None, connect=CONNECT_SECONDS),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+import warnings
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from opto.errors import MissingExtra
+from opto.errors import MissingExtra, UsageError
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
 
 DEFAULT_MODEL = "gpt-4o"
+_COMPROMISED = frozenset({"1.82.7", "1.82.8", "1.107.0"})
 VARIABLES = ("TRACE_LITELLM_MODEL", "DEFAULT_LITELLM_MODEL")
 
 
@@ -63,9 +67,23 @@ class LiteLLM(Backend):
 
 
 def _library() -> Any:
-    # Without it, importing LiteLLM fetches a price list from the network.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    found = sys.modules.get("litellm")
+    if found is not None:
+        return found
     try:
-        return importlib.import_module("litellm")
+        release = version("litellm")
+    except PackageNotFoundError:
+        raise MissingExtra("litellm", "litellm", "the LiteLLM backend") from None
+    if release in _COMPROMISED:
+        message = f"litellm {release} is a release that steals keys; remove it and change your keys"
+        raise UsageError(message)
+    # Importing it would read a .env file, fetch a price list, and change what warnings are shown.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
+    try:
+        with warnings.catch_warnings():
+            library: Any = importlib.import_module("litellm")
     except ImportError:
         raise MissingExtra("litellm", "litellm", "the LiteLLM backend") from None
+    library.telemetry = False
+    return library

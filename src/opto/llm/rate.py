@@ -19,6 +19,7 @@ MINUTE = 60.0
 _SLACK = 1.05  # requests are late by some milliseconds, so periods are taken a bit longer
 _LONGEST = 60.0
 _PROMPT = 0.1
+_HELD = 30.0  # longer advice is for the one that is refused; who tries again later, may
 _FIRST_CONTACT = (16, 0.03)  # so many in that time until there is an answer
 _FIRST_TRIAL, _RAREST_TRIAL = 4.0, 64.0
 
@@ -114,7 +115,7 @@ class Learned:
 
     def refused(self, started: float, now: float, advised: float | None) -> None:
         """The provider refused what was started then; `advised` is its ``Retry-After``."""
-        if advised is not None:
+        if advised is not None and advised <= _HELD:
             self._not_before = max(self._not_before, now + advised)
         if self.spacing is None:
             self.spacing, self._recent = self._recent, Spacing(0, _SLACK)
