@@ -134,12 +134,16 @@ class OpenAICompatible(Backend):
         body = request_body(chosen.pop("model", None) or self.model, messages, chosen)
         await self._exchange.open()
         attempt = 0
+        failed: ModelError | None = None
         while True:
             attempt += 1
             outcome = await self._in_turn(body, tokens, deadline)
+            if failed is not None and isinstance(outcome, RateLimited) and outcome.status is None:
+                return failed  # no turn for another attempt; what the last one said tells more
             if isinstance(outcome, Completion):
                 return outcome
             self._sign(outcome, attempt)
+            failed = outcome
             wait = self.retry.delay(outcome, attempt, deadline - time.monotonic())
             if wait is None:
                 return outcome
