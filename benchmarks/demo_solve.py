@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 Row = dict[str, Any]
 
 
-def one_run(model: str, seconds: float, out: Path) -> None:
+def one_run(model: str, seconds: float, out: Path, label: str) -> None:
     """Train all tasks once, in this process, and write a line for each."""
     sys.path.insert(0, str(ROOT / "examples"))
     import demo  # noqa: PLC0415 - an example, found by path
@@ -31,6 +31,7 @@ def one_run(model: str, seconds: float, out: Path) -> None:
     with out.open("a", encoding="utf-8") as file:
         for result in results:
             row = {
+                "label": label,
                 "model": model,
                 "task": result.task.title,
                 "limit": seconds,
@@ -46,14 +47,14 @@ def one_run(model: str, seconds: float, out: Path) -> None:
 
 def table(rows: Iterable[Row]) -> str:
     """Write a Markdown table: solved of how many, median and range of the costs."""
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row["model"], row["task"]), []).append(row)
-    lines = ["| model | task | solved | seconds | calls | tokens |", "|---|---|---|---|---|---|"]
-    for (model, task), found in sorted(groups.items()):
+        groups.setdefault((row["label"], row["model"], row["task"]), []).append(row)
+    lines = ["| code | model | task | solved | seconds | calls | tokens |", "|---" * 7 + "|"]
+    for (label, model, task), found in sorted(groups.items()):
         solved = sum(row["after"] == 1 for row in found)
         costs = " | ".join(spread([row[name] for row in found]) for name in COSTS)
-        lines.append(f"| {model} | {task} | {solved} of {len(found)} | {costs} |")
+        lines.append(f"| {label} | {model} | {task} | {solved} of {len(found)} | {costs} |")
     return "\n".join(lines)
 
 
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--model", default="1.5b")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=180.0, help="for each task")
+    parser.add_argument("--label", default="", help="what was measured, e.g. a commit")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks" / "demo.jsonl")
     parser.add_argument("--table", type=Path, help="print the table of such a file, run nothing")
     parser.add_argument("--one", action="store_true", help="one run, in this process")
@@ -78,9 +80,10 @@ def main() -> None:
     if options.table:
         print(table(json.loads(line) for line in options.table.read_text("utf-8").splitlines()))
     elif options.one:
-        one_run(options.model, options.seconds, options.out)
+        one_run(options.model, options.seconds, options.out, options.label)
     else:
         given = ["--model", options.model, "--seconds", str(options.seconds)]
+        given += ["--label", options.label]
         command = [sys.executable, __file__, "--one", *given, "--out", str(options.out)]
         for _ in range(options.runs):
             subprocess.run(command, check=True)

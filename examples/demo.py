@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import cycle, product
+from itertools import count, product
 from textwrap import indent, shorten
 from typing import Any
 
@@ -27,7 +27,8 @@ from opto.llm.weights import CATALOGUE, DEFAULT, fetch, is_present
 from opto.optimizers import OptoPrime
 
 CANDIDATES = 4  # proposals a round, of which the best is tried
-SECONDS = 180.0  # for each task
+SECONDS = 200.0  # for each task: ten minutes in all
+REMEMBERED = 8  # proposals of earlier rounds whose parts are tried with new ones
 CODE_SECONDS = 5.0  # for one run of code that the model wrote
 
 
@@ -48,7 +49,8 @@ def train(task: Task, llm: Any, seconds: float = SECONDS) -> None:
     searches = [Search(task, group, llm) for group in task.groups]
     best, start = task.score(), time.monotonic()
     print(f"  at the start {best:.0%}", flush=True)
-    for search in cycle(searches):
+    for number in count():
+        search = searches[number // 2 % len(searches)]  # two rounds each, in turns
         if best == 1 or time.monotonic() - start > seconds:
             break
         print("  proposals:", end="", flush=True)
@@ -77,6 +79,7 @@ class Search:
             options={"temperature": 1.0, "seed": None},
         )
         self.scored: list[tuple[float, dict[Any, Any]]] = []
+        self.earlier: list[dict[Any, Any]] = []
 
     def propose(self) -> tuple[float, dict[Any, Any]]:
         """Run, give feedback, and return the best of what is proposed, with its score."""
@@ -85,17 +88,19 @@ class Search:
         self.optimizer.backward(output, feedback)
         self.scored.clear()
         self.optimizer.step(bypassing=True)
-        if len(self.optimizer.parameters) > 1 and all(score < 1 for score, _ in self.scored):
-            self.recombine()
+        proposed = [update for _, update in self.scored]
+        if all(score < 1 for score, _ in self.scored):
+            self.recombine(self.earlier + proposed)
+        self.earlier = (self.earlier + proposed)[-REMEMBERED:]
         return max(self.scored, key=lambda pair: pair[0], default=(0.0, {}))
 
-    def recombine(self) -> None:
+    def recombine(self, updates: Sequence[dict[Any, Any]]) -> None:
         """Try a function of one proposal with a function of another."""
-        updates = [update for _, update in self.scored]
-        values = {p: {u[p]: None for u in updates if p in u} for p in self.optimizer.parameters}
-        for combination in product(*values.values()):
-            update = dict(zip(values, combination, strict=True))
-            if update not in updates:
+        parameters = self.optimizer.parameters
+        values = [{update[p]: None for update in updates if p in update} for p in parameters]
+        for combination in product(*values):
+            update = dict(zip(parameters, combination, strict=True))
+            if len(parameters) > 1 and update not in updates:
                 self.scored.append((self.measured(update), update))
 
     def score(self, update: dict[Any, Any]) -> float:

@@ -178,8 +178,8 @@ def agent() -> Task:
         pair = [next(one for one in wrong_first if one[1] == lang) for lang in words]
         said = [outcome(agent, query) for query, _, _ in pair]
         lines = [
-            f"{query!r} is in language {lang!r}: "
-            f"expected '{words[lang]}, {name}!', got {str(got.data)[:80]!r}"
+            f"for {query!r} lang should be {lang!r}, "
+            f"and the greeting '{words[lang]}, {name}!', not {str(got.data)[:80]!r}"
             for (query, lang, name), got in zip(pair, said, strict=True)
         ]
         return both(*said), "\n".join(lines)

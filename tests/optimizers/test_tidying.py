@@ -39,6 +39,19 @@ def test_decorators_helpers_and_indented_code() -> None:
     compile(found, "x", "exec")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("def f(self, x): return 1", "def f(x): return 2", "def f(self, x): return 2"),
+        ("def f(self): return 1", "def f(): return 2", "def f(self): return 2"),
+        ("def f(self, x): return 1", "def f(self, x): return 2", "def f(self, x): return 2"),
+        ("def f(self, x): return 1", "def f(y): return 2", "def f(y): return 2"),
+    ],
+)
+def test_a_method_gets_its_self_back(old: str, new: str, found: str) -> None:
+    assert tidied(new, old) == found
+
+
 def test_what_is_no_python_is_refused() -> None:
     with pytest.raises(ProposalError, match="not valid Python"):
         tidied("def f(:", OLD)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 
 from opto.errors import ProposalError
-from opto.optimizers.code import main_function, tree_of, unfenced
+from opto.optimizers.code import main_function, parameter_names, tree_of, unfenced
 
 
 def tidied(text: str, current: str, hint: str | None = None) -> str:
     """Return proposed code without calls beside the function, and with a docstring.
 
-    Small models add tests and prints, which would run whenever the code is set. They are asked to
-    leave the docstring out, as writing it again takes half of their time.
+    Small models add tests and prints, which would run whenever the code is set, and forget the
+    `self` of methods. They are asked to leave the docstring out, as writing it again takes half of
+    their time.
 
     Args:
         text: the proposed code, perhaps fenced.
@@ -24,6 +25,7 @@ def tidied(text: str, current: str, hint: str | None = None) -> str:
     """
     source = unfenced(text)
     try:
+        source = _with_self(source, current, hint)
         tree = tree_of(source)
     except SyntaxError as error:
         message = f"the code is not valid Python: {error.msg}"
@@ -39,6 +41,17 @@ def tidied(text: str, current: str, hint: str | None = None) -> str:
             part.insert(at - _first_line(item), docstring)
         kept.append("\n".join(part))
     return "\n".join(kept)
+
+
+def _with_self(source: str, current: str, hint: str | None) -> str:
+    """Return the code with `self` put back, if nothing else is missing among the parameters."""
+    new, old = main_function(source, hint), main_function(current, hint)
+    if new is None or old is None or parameter_names(old) != ["self", *parameter_names(new)]:
+        return source
+    lines = source.split("\n")
+    rest = ", " if parameter_names(new) else ""
+    lines[new.lineno - 1] = lines[new.lineno - 1].replace("(", f"(self{rest}", 1)
+    return "\n".join(lines)
 
 
 def _missing_docstring(source: str, current: str, hint: str | None) -> tuple[int, str]:
