@@ -33,9 +33,18 @@ values = st.one_of(scalars, collections)
 
 def same(one: Any, other: Any) -> bool:
     """Whether two values can't be told apart by type and text; NaN is the same as NaN."""
-    if type(one) is not type(other):
-        return False
-    return one == other if type(one) in {set, frozenset} else repr(one) == repr(other)
+    return type(one) is type(other) and _text(one) == _text(other)
+
+
+def _text(value: Any) -> str:
+    """The repr, with the items of sets in one order wherever they stand."""
+    if isinstance(value, (set, frozenset)):
+        return f"{type(value).__name__}{sorted(map(_text, value))}"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}{[_text(item) for item in value]}"
+    if isinstance(value, dict):
+        return f"dict{[(_text(key), _text(item)) for key, item in value.items()]}"
+    return repr(value)
 
 
 def is_node(value: object) -> bool:

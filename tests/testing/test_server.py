@@ -89,7 +89,7 @@ def test_connections_break_when_they_should(fault: Fault) -> None:
 
 
 def test_the_number_in_flight_is_known() -> None:
-    with ModelServer(Fault(delay=0.3)) as server:
+    with ModelServer(Fault(delay=1.5)) as server:  # all start within it
         threads = [threading.Thread(target=post, args=(server,)) for _ in range(5)]
         for thread in threads:
             thread.start()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 
 from opto.errors import AlreadyPropagated
+from opto.trace.abstract import SEEN
 from opto.trace.reach import learning_sources, reached, reached_in_order
 from tests.strategies import Shape, build, shapes
 
@@ -14,11 +15,14 @@ def test_what_feedback_passes(shape: Shape) -> None:
     output = nodes[-1]
     place = {id(made): index for index, made in enumerate(nodes)}
 
-    passed, ordered = reached(output), reached_in_order(output)
+    (passed, last), ordered = reached(output), reached_in_order(output)
 
     wanted = {index for index in above(shape) if below[index] and nodes[index].parents}
     assert {place[id(made)] for made in passed} == wanted | {len(nodes) - 1}
     assert [id(made) for made in passed] == list({id(made): 0 for made in passed})
+    beside = [made for made in passed if any(not p.parents for p in learning_sources(made))]
+    assert [id(made) for made in last] == [id(made) for made in beside]
+    assert not any(made._flags & SEEN for made in nodes)
     assert {id(made) for made in ordered} == {id(made) for made in passed}
     position = {id(made): index for index, made in enumerate(ordered)}
     for made in ordered:
@@ -46,3 +50,4 @@ def test_what_was_consumed_stops_both(shape: Shape) -> None:
     for walk in (reached, reached_in_order):
         with pytest.raises(AlreadyPropagated, match="retain_graph=True"):
             walk(nodes[-1])
+    assert not any(made._flags & SEEN for made in nodes)

@@ -16,6 +16,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 LEARNS = 1  # a trainable parameter is among the ancestors
 CONSUMED = 2  # feedback was propagated from here
+SEEN = 8  # a walk that holds the lock was here
 HIDDEN = 4  # the function used parameters that aren't among its inputs
 
 

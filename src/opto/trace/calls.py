@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from opto.errors import TraceMissingInputsError
 from opto.trace.abstract import LEARNS
 from opto.trace.core import RESULT, MessageNode, Node, failed
-from opto.trace.mutation import as_received, snapshots
+from opto.trace.mutation import WATCHED, as_received, snapshots
 from opto.trace.ops import Op
 from opto.trace.recording import record, record_output
 from opto.trace.scope import READS
@@ -42,7 +42,7 @@ def run(
 ) -> MessageNode[Any]:
     """Run a plain function and record its result."""
     values = [*args, *kwargs.values()] if kwargs else args
-    before = snapshots(values)
+    before = () if WATCHED.isdisjoint(map(type, values)) else snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
     try:
@@ -73,7 +73,7 @@ async def run_async(
 ) -> MessageNode[Any]:
     """Run a coroutine function and record its result; reads before and after waits are its own."""
     values = [*args, *kwargs.values()] if kwargs else args
-    before = snapshots(values)
+    before = () if WATCHED.isdisjoint(map(type, values)) else snapshots(values)
     reads: Reads = []
     token = READS.set(reads)
     try:

@@ -388,8 +388,7 @@ def failed(
 ) -> ExecutionError:
     """Return the error to raise for an operation that raised `error`; it carries its node."""
     failure = failure_of(error, sources)
-    says = says or f"[exception] The operator {op.fun_name} raises an exception."
-    shown = Op(f"exception_{op.name}", says, op.arguments, op.function, op.fun_name, op.about)
+    shown = op.failing(says)
     made: ExceptionNode = record(ExceptionNode, shown, inputs, failure.text)
     cause = error.exception_node._cause if isinstance(error, ExecutionError) else type(error)
     made._extra = {"failure": failure, "cause": cause}

@@ -48,7 +48,8 @@ class Failure(NamedTuple):
         qualified: the same, module-qualified unless it is a builtin.
         message: its text, bounded.
         first: text of its first argument ("" if it has none).
-        steps: the calls between the operation and the place of the exception, outermost first.
+        steps: the calls between the operation and the place of the exception, outermost first,
+            ours left out.
         sources: texts of files that exist in memory alone, by file name.
         notes: what was added to the exception (``__notes__``, as `BaseException.add_note` makes).
     """
@@ -75,10 +76,9 @@ class Failure(NamedTuple):
         """Return the traceback as Python prints it."""
         lines = ["Traceback (most recent call last):\n"]
         for step in self.steps:
-            if not step.file.startswith(_HERE):
-                lines.append(f'  File "{step.file}", line {step.line}, in {step.name}\n')
-                text = _line(step.file, step.line, self.sources)
-                lines.extend([f"    {text}\n"] if text else [])
+            lines.append(f'  File "{step.file}", line {step.line}, in {step.name}\n')
+            text = _line(step.file, step.line, self.sources)
+            lines.extend([f"    {text}\n"] if text else [])
         last = f"{self.qualified}: {self.message}" if self.message else self.qualified
         return "\n".join(["".join([*lines, last]), *self.notes])
 
@@ -86,8 +86,6 @@ class Failure(NamedTuple):
         """Return the source of each call with the failing line marked, outermost first."""
         blocks: list[tuple[list[str], int]] = []
         for step in self.steps:
-            if step.file.startswith(_HERE):
-                continue
             source = _block(step, self.sources)
             if source is None:
                 break
@@ -120,7 +118,7 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
     if kind.__module__ not in {"builtins", None}:
         qualified = f"{kind.__module__}.{qualified}"
     first = _text(error.args[0]) if error.args else ""
-    notes = tuple(str(note) for note in getattr(error, "__notes__", ()))
+    notes = tuple(map(str, getattr(error, "__notes__", ())))
     return Failure(kind.__name__, qualified, _text(error), first, steps, sources, notes)
 
 
@@ -129,8 +127,10 @@ def _steps(error: BaseException) -> tuple[Step, ...]:
     entry = error.__traceback__
     while entry is not None:
         code = entry.tb_frame.f_code
-        place = (code.co_filename, code.co_name, code.co_firstlineno, entry.tb_lineno)
-        steps.append(_new(Step, place))
+        file = code.co_filename
+        if not file.startswith(_HERE):
+            place = (file, code.co_name, code.co_firstlineno, entry.tb_lineno)
+            steps.append(_new(Step, place))
         entry = entry.tb_next
     return tuple(steps)
 

@@ -195,12 +195,14 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             if tail is None:
                 return self._bound_call(args, kwargs)
             args += tail
+        inputs: tuple[Any, ...] = args
+        values: list[Any] = []
         for value in args:
-            if not isinstance(value, Node):
-                inputs, values = self._received(self._op.arguments, args)
+            if isinstance(value, Node):
+                values.append(value._data)
+            else:
+                inputs, values = _with_constants(self._op.arguments, args)
                 break
-        else:
-            inputs, values = args, [node._data for node in args]
         if self.parameter is None:
             return self._run(self, self._op, inputs, self._fun, values, _NO_NAMES, None)
         function, sources = self._current()
@@ -231,28 +233,13 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
     def _received(
         self, names: tuple[str, ...], given: tuple[Any, ...]
     ) -> tuple[tuple[Any, ...], list[Any]]:
-        """Return what is recorded as inputs, and what the function receives for them.
-
-        Plain values get nodes of the given names, or of their type where the name is "".
-        """
-        nodes: list[Any] = []
-        values: list[Any] = []
-        for name, value in zip(names, given, strict=False):  # a code parameter's name is over
-            if isinstance(value, Node):
-                nodes.append(value)
-                values.append(value._data)
-            elif value.__class__ in SCALARS:
-                nodes.append(constant(PLAIN, value, name or None))
-                values.append(value)
-            else:
-                made, received = _as_input(value, name or None)
-                nodes.append(made)
-                values.append(received)
+        """Return the inputs, and what is received for them; named by type where a name is ""."""
+        nodes, values = _with_constants(names, given)
         if not self._process_inputs:
             values = list(given)
         elif self.traceable_code:
             values = [_twin(node, value) for node, value in zip(nodes, values, strict=True)]
-        return tuple(nodes), values
+        return nodes, values
 
     def may_read_anything(self) -> bool:
         """Whether the function may read nodes that aren't its arguments."""
@@ -373,6 +360,22 @@ def _found(module: str, qualname: str, parameter: Any) -> Any:
     twin = found._shallow()
     twin.parameter = parameter
     return twin
+
+
+def _with_constants(
+    names: tuple[str, ...], given: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return a node for each argument, and what the function receives for it."""
+    nodes = list(given)
+    values = list(given)
+    for index, value in enumerate(given):
+        if value.__class__ in SCALARS:
+            nodes[index] = constant(PLAIN, value, names[index] or None)
+        elif isinstance(value, Node):
+            values[index] = value._data
+        else:
+            nodes[index], values[index] = _as_input(value, names[index] or None)
+    return tuple(nodes), values
 
 
 def _described(description: Any, fun_name: str, about: About) -> str:

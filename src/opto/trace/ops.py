@@ -51,6 +51,7 @@ class Op:
         "fun_name",
         "function",
         "name",
+        "raised",
         "variants",
     )
 
@@ -66,6 +67,7 @@ class Op:
         self.name, self.description, self.arguments = name, description, arguments
         self.function, self.about = function, about
         self.fun_name = fun_name or name
+        self.raised: Op | None = None
         self.variants: dict[tuple[str, ...], Op] = {}
 
     def with_arguments(self, arguments: tuple[str, ...]) -> Op:
@@ -82,6 +84,21 @@ class Op:
             if len(self.variants) < _VARIANTS_KEPT:
                 found = self.variants.setdefault(arguments, found)
         return found
+
+    def failing(self, says: str | None = None) -> Op:
+        """Return the operation of the nodes for its exceptions; one object unless `says` is given.
+
+        Args:
+            says: the sentence that a model reads.
+        """
+        if says is None and self.raised is not None:
+            return self.raised
+        sentence = says or f"[exception] The operator {self.fun_name} raises an exception."
+        name, function = f"exception_{self.name}", self.function
+        made = Op(name, sentence, self.arguments, function, self.fun_name, self.about)
+        if says is None:
+            self.raised = made
+        return made
 
     def __repr__(self) -> str:
         return f"Op({self.name!r}, {', '.join(self.arguments)})"

@@ -10,7 +10,7 @@ from opto.trace import graph
 from opto.trace.abstract import LEARNS, sources_of
 from opto.trace.picture import Picture, draw
 from opto.trace.propagators.propagators import AbstractFeedback, Delivery, Propagator
-from opto.trace.reach import learning_sources, reached
+from opto.trace.reach import reached
 
 
 class Note(NamedTuple):
@@ -45,8 +45,8 @@ class TraceGraph(AbstractFeedback):
     @classmethod
     def of(cls, note: Note, *through: Any) -> TraceGraph:
         """Return the graph of a note that came through these nodes; its output alone if none."""
-        made = cls()
-        made.notes = (note,)
+        made = cls.__new__(cls)
+        made._given, made._built, made.notes = (), None, (note,)
         made._through = ((note.output, through),)
         return made
 
@@ -162,9 +162,25 @@ class TraceGraph(AbstractFeedback):
 
 def _way(through: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
     """Return the outputs, what lies between, and the inputs of that, all after their inputs."""
+    order = graph.inputs_first(outputs, _learnt_from)
+    kept = _kept(through, outputs, order)
+    shown = [node for node in order if id(node) in kept]
+    for node in shown:
+        if not node._flags & LEARNS and not kept.isdisjoint(map(id, node._inputs)):
+            # An input was made from another input; such are rare, and only now worth a longer walk.
+            return [node for node in graph.inputs_first(outputs, sources_of) if id(node) in kept]
+    return shown
+
+
+def _learnt_from(node: Any) -> Sequence[Any]:
+    """Return the inputs of a node that depends on a parameter, nothing for any other."""
+    return sources_of(node) if node._flags & LEARNS else ()
+
+
+def _kept(through: Sequence[Any], outputs: Sequence[Any], order: Sequence[Any]) -> set[int]:
+    """Return the ``id`` of the outputs, of what lies on the ways to them, and of the inputs."""
     wanted = {id(node) for node in through}
     kept = {id(node) for node in outputs}
-    order = graph.inputs_first(outputs, sources_of)
     for node in order:
         key = id(node)
         parents = sources_of(node)
@@ -176,11 +192,12 @@ def _way(through: Sequence[Any], outputs: Sequence[Any]) -> list[Any]:
         if key in wanted:
             kept.add(key)
             kept.update(map(id, parents))
-    return [node for node in order if id(node) in kept]
+    return kept
 
 
 def joined(graphs: Sequence[TraceGraph]) -> TraceGraph:
     """Return the union of graphs in linear time; `sum` of them is the same, one by one."""
+    graphs = list({id(part): part for part in graphs}.values())
     made = TraceGraph()
     given = {id(node): node for part in graphs for node in part._given}
     made._given = tuple(given.values())
@@ -224,15 +241,18 @@ class GraphPropagator(Propagator):
         if self.override:
             return super().deliver(output, feedback)
         note = Note(output, feedback)
-        passed = reached(output)
-        delivered: list[Delivery] = []
-        for child in passed:
+        passed, last = reached(output)
+        by_root: dict[int, tuple[Any, list[Any]]] = {}
+        for child in last:
             for parent in sources_of(child):
                 if parent._flags & LEARNS and not parent._inputs:
-                    roots = {id(p): p for p in learning_sources(child) if not p._inputs}
-                    came = TraceGraph.of(note, child)
-                    delivered.extend((root, child, came) for root in roots.values())
-                    break
+                    children = by_root.setdefault(id(parent), (parent, []))[1]
+                    if not children or children[-1] is not child:
+                        children.append(child)
+        delivered: list[Delivery] = []
+        for root, children in by_root.values():
+            came = TraceGraph.of(note, *children)
+            delivered.extend((root, child, came) for child in children)
         return delivered, passed
 
     def aggregate(self, feedback: Mapping[Any, Sequence[TraceGraph]]) -> TraceGraph:
