@@ -76,5 +76,7 @@ llm(messages=[{"role": "user", "content": "hi"}])
 """
     command = [sys.executable, "-W", "error", "-X", "dev", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    unclosed = [line for line in done.stderr.splitlines() if "opto" in line or "asyncio" in line]
+    # Development mode tells of slow callbacks too, and any is slow on a busy machine.
+    told = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    unclosed = [line for line in told if "opto" in line or "asyncio" in line]
     assert unclosed == []
