@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +189,11 @@ def test_a_file_that_is_something_else_is_left_alone(
 def test_a_cache_that_breaks_later_fails_no_call(tmp_path: Path) -> None:
     llm = Cached(counting(), tmp_path / "c.sqlite3")
     llm(messages=MESSAGES)
-    with sqlite3.connect(tmp_path / "c.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "c.sqlite3")) as connection, connection:
         connection.execute("UPDATE replies SET reply = '{}'")
     connection.close()
     assert llm(messages=MESSAGES).text == "answer 1"
-    with sqlite3.connect(tmp_path / "c.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "c.sqlite3")) as connection, connection:
         connection.execute("DROP TABLE replies")
     connection.close()
     assert llm(messages=MESSAGES).text == "answer 2"

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -116,6 +117,7 @@ class Cache:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None or self._process != os.getpid():
             self._connection, self._process = self._opened(), os.getpid()
+            weakref.finalize(self, self._connection.close)
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:

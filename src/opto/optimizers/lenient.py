@@ -95,7 +95,23 @@ def read_object(text: str, start: int) -> Found:
         return (cut and _completed(text[start : error.pos])) or _Reader(text, start).top()
     except (ValueError, RecursionError):
         return _Reader(text, start).top()
+    if _is_too_deep(value):  # newer Pythons decode any depth
+        return _Reader(text, start).top()
     return Found(value, end)
+
+
+def _is_too_deep(value: object) -> bool:
+    layer = [value]
+    for _ in range(MAX_DEPTH + 1):
+        layer = [
+            inner
+            for item in layer
+            if isinstance(item, (list, dict))
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 def _completed(text: str) -> Found | None:
