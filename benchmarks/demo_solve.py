@@ -53,7 +53,9 @@ def table(rows: Iterable[Row]) -> str:
     lines = ["| code | model | task | solved | seconds | calls | tokens |", "|---" * 7 + "|"]
     for (label, model, task), found in sorted(groups.items()):
         solved = sum(row["after"] == 1 for row in found)
-        costs = " | ".join(spread([row[name] for row in found]) for name in COSTS)
+        costs = " | ".join(
+            spread([row[name] for row in found if row[name] is not None]) for name in COSTS
+        )
         lines.append(f"| {label} | {model} | {task} | {solved} of {len(found)} | {costs} |")
     return "\n".join(lines)
 
@@ -62,7 +64,9 @@ COSTS = ("seconds", "calls", "tokens")
 
 
 def spread(values: Sequence[float]) -> str:
-    """Write the median and the range."""
+    """Write the median, and the range if there is one."""
+    if len(set(values)) < 2:
+        return f"{values[0]:,.0f}" if values else "not known"
     return f"{statistics.median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
 
 
