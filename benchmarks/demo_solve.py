@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="1.5b")
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--seconds", type=float, default=180.0, help="for each task")
+    parser.add_argument("--seconds", type=float, default=540.0, help="for all tasks")
     parser.add_argument("--label", default="", help="what was measured, e.g. a commit")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks" / "demo.jsonl")
     parser.add_argument("--table", type=Path, help="print the table of such a file, run nothing")

@@ -27,7 +27,7 @@ from opto.llm.weights import CATALOGUE, DEFAULT, fetch, is_present
 from opto.optimizers import OptoPrime
 
 CANDIDATES = 4  # proposals a round, of which the best is tried
-SECONDS = 200.0  # for each task: ten minutes in all
+SECONDS = 540.0  # for all tasks; a round that has begun is finished, within ten minutes
 REMEMBERED = 8  # proposals of earlier rounds whose parts are tried with new ones
 CODE_SECONDS = 5.0  # for one run of code that the model wrote
 
@@ -44,7 +44,7 @@ class Result:
     seconds: float
 
 
-def train(task: Task, llm: Any, seconds: float = SECONDS) -> None:
+def train(task: Task, llm: Any, seconds: float) -> None:
     """Train until all that is shown is right or the time is over."""
     searches = [Search(task, group, llm) for group in task.groups]
     best, start = task.score(), time.monotonic()
@@ -134,18 +134,19 @@ class Answering:
 
 
 def run_all(llm: Any, seconds: float = SECONDS, only: str | None = None) -> list[Result]:
-    """Train the tasks, one after the other."""
+    """Train the tasks, one after the other; what one leaves of its share of time, others get."""
     logging.getLogger("opto").setLevel(logging.ERROR)  # proposals that can't be used are normal
     metered = Metered(llm)
     answering = Answering(metered)
     trace.operators.MODELS.add("default", lambda: answering)
     makers = [make for make in TASKS if only in (None, make.__name__)]
-    results = []
+    results: list[Result] = []
     with execution(policy()):
-        for index, make in enumerate(makers, 1):
+        for index, make in enumerate(makers):
             task = make()
-            print(f"\n[{index}/{len(makers)}] {task.title}, by {task.by}", flush=True)
-            results.append(trained(task, metered, seconds))
+            print(f"\n[{index + 1}/{len(makers)}] {task.title}, by {task.by}", flush=True)
+            left = seconds - sum(result.seconds for result in results)
+            results.append(trained(task, metered, left / (len(makers) - index)))
     return results
 
 
@@ -202,7 +203,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description="Train three things with a local model.")
     parser.add_argument("--model", default=DEFAULT, help=f"{', '.join(CATALOGUE)} ({DEFAULT})")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for each task")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all tasks")
     parser.add_argument("--task", choices=[make.__name__ for make in TASKS], help="only this one")
     return parser.parse_args(arguments)
 
@@ -220,7 +221,7 @@ def main(arguments: Sequence[str] | None = None, llm: Any = None) -> int:
             fetch(options.model, progress=bar)
         llm = LocalModel(options.model)
     name = getattr(llm, "model_name", type(llm).__name__)
-    print(f"Training with {name}, up to {options.seconds:g} s for each task")
+    print(f"Training with {name}, up to {options.seconds / 60:g} minutes")
     results = run_all(llm, options.seconds, only=options.task)
     print(f"\n{table(results)}\n\n{NEXT}")
     return 0
