@@ -21,7 +21,7 @@ _ANY_ZLIB = 47  # zlib's code for "gzip or deflate, whichever it is"
 
 
 class Exchange:
-    """Posts to one URL over connections that are kept; the HTTP library is loaded at first use.
+    """Posts below one URL over connections that are kept; the HTTP library is loaded at first use.
 
     All its coroutines must run on one event loop. A copy or a pickle holds no connection.
     """
@@ -33,12 +33,15 @@ class Exchange:
         self.url, self.max_bytes = url, max_bytes
         self._client: httpx2.AsyncClient | None = None
 
-    async def post(self, body: bytes, headers: Mapping[str, str]) -> Answer | ModelError:
-        """Post `body`; the deadline is the caller's affair (``asyncio.wait_for``)."""
+    async def post(
+        self, body: bytes, headers: Mapping[str, str], path: str = ""
+    ) -> Answer | ModelError:
+        """Post `body` to `path`; the deadline is the caller's affair (``asyncio.wait_for``)."""
         client = await self.open()
         library = http_library()
         try:
-            async with client.stream("POST", self.url, content=body, headers=headers) as response:
+            url = f"{self.url}{path}"
+            async with client.stream("POST", url, content=body, headers=headers) as response:
                 return await self._read(response)
         except library.InvalidURL as error:
             return BadRequest(f"the URL can't be used: {error}")

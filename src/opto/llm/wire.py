@@ -41,7 +41,9 @@ _CONTEXT = (
     "prompt is too long",
     "input is too long",
     "too many tokens",
+    "maximum number of tokens allowed",
 )
+_KEY = ("api_key_invalid", "api key not valid", "api key expired")
 _FILTER = ("content_filter", "content management policy", "content_policy_violation")
 _QUOTA_STATUS = frozenset({400, 403, 429})
 _CONTENT_STATUS = frozenset({400, 403, 413, 422})
@@ -77,15 +79,28 @@ def request_body(model: str, messages: Sequence[ChatMessage], options: Mapping[s
 
 def read_answer(answer: Answer) -> Completion | ModelError:
     """The completion in `answer`, or the error that it amounts to."""
-    text = answer.body.decode("utf-8", "replace")
+    fields = decoded(answer)
+    return fields if isinstance(fields, ModelError) else _completion(answer, fields)
+
+
+def decoded(answer: Answer) -> dict[str, Any] | ModelError:
+    """The JSON object in `answer`, with nothing in it that can't be stored; or the error."""
+    text = text_of(answer)
     error = _refusal(answer, text) or _unreadable(answer, text)
     if error is not None:
         return error
     try:
         data = storable(json.loads(text))
     except (ValueError, RecursionError):
-        return _bad(answer, "the answer isn't JSON", text)
-    return _completion(answer, data, text)
+        return bad_answer(answer, "the answer isn't JSON")
+    if isinstance(data, dict):
+        return cast("dict[str, Any]", data)
+    return bad_answer(answer, f"the answer is JSON of type {type(data).__name__!r}, no object")
+
+
+def text_of(answer: Answer) -> str:
+    """The body, bytes that are no UTF-8 replaced."""
+    return answer.body.decode("utf-8", "replace")
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -117,7 +132,7 @@ def _refusal(answer: Answer, text: str) -> ModelError | None:
     return kind(
         f"HTTP {status}: {shown or 'no explanation'}",
         status=status,
-        request_id=_request_id(answer),
+        request_id=request_id(answer),
         retry_after=retry_after(answer.headers),
     )
 
@@ -129,6 +144,8 @@ def _kind(status: int, said: str) -> type[ModelError]:
         return ContextTooLong
     if status in _CONTENT_STATUS and _has(said, _FILTER):
         return ContentFiltered
+    if status == 400 and _has(said, _KEY):
+        return AuthenticationFailed
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= _SERVER_STATUS else BadRequest
@@ -144,11 +161,13 @@ def _said(text: str) -> str:
         data: Any = json.loads(text)
     except (ValueError, RecursionError):
         return storable_text(" ".join(text[: EXCERPT * 4].split()))
+    if isinstance(data, list) and len(cast("list[object]", data)) == 1:
+        data = data[0]
     error = cast("dict[str, Any]", data).get("error", data) if isinstance(data, dict) else data
     if not isinstance(error, dict):
         return storable_text(str(error)[: EXCERPT * 4])
     fields = cast("dict[str, Any]", error)
-    named = (fields.get(name) for name in ("type", "code", "message"))
+    named = (fields.get(name) for name in ("type", "code", "status", "message"))
     said = ": ".join(str(value) for value in named if value) or text
     return storable_text(said[: EXCERPT * 4])
 
@@ -159,37 +178,38 @@ def _said(text: str) -> str:
 def _unreadable(answer: Answer, text: str) -> ModelError | None:
     if answer.cut:
         message = f"the answer is longer than the limit of {len(answer.body)} bytes"
-        return OversizedResponse(message, status=answer.status, request_id=_request_id(answer))
-    return None if text.strip() else _bad(answer, "the answer is empty", text)
+        return OversizedResponse(message, status=answer.status, request_id=request_id(answer))
+    return None if text.strip() else bad_answer(answer, "the answer is empty")
 
 
-def _completion(answer: Answer, data: Any, text: str) -> Completion | ModelError:
-    if not isinstance(data, dict):
-        return _bad(answer, f"the answer is JSON of type {type(data).__name__!r}, no object", text)
-    fields = cast("dict[str, Any]", data)
+def _completion(answer: Answer, fields: dict[str, Any]) -> Completion | ModelError:
     listed = fields.get("choices")
     if not isinstance(listed, list) or not listed:
         why = "the answer is an error" if fields.get("error") else "the answer has no choices"
-        return _bad(answer, why, text)
+        return bad_answer(answer, why)
     read = [_choice(item, at) for at, item in enumerate(cast("list[object]", listed))]
     choices = tuple(item for item in read if isinstance(item, Choice))
     if not choices:
-        return _none_usable(answer, [item for item in read if isinstance(item, str)], text)
+        return _none_usable(answer, [item for item in read if isinstance(item, str)])
     return Completion(
         choices,
         usage_of(fields.get("usage")),
         _name(fields.get("model")),
-        _name(fields.get("id")) or _request_id(answer) or "",
+        _name(fields.get("id")) or request_id(answer) or "",
         fields,
     )
 
 
-def _none_usable(answer: Answer, reasons: list[str], text: str) -> ModelError:
+def _none_usable(answer: Answer, reasons: list[str]) -> ModelError:
     if reasons[0].startswith("filtered"):
-        said = reasons[0].partition(": ")[2]
-        message = "the provider filtered the answer" + (f": {said[:EXCERPT]}" if said else "")
-        return ContentFiltered(message, status=answer.status, request_id=_request_id(answer))
-    return _bad(answer, reasons[0], text)
+        return filtered_answer(answer, reasons[0].partition(": ")[2])
+    return bad_answer(answer, reasons[0])
+
+
+def filtered_answer(answer: Answer, said: str = "") -> ContentFiltered:
+    """The error for an answer that the provider, or the model, doesn't want to give."""
+    message = "the provider filtered the answer" + (f": {said[:EXCERPT]}" if said else "")
+    return ContentFiltered(message, status=answer.status, request_id=request_id(answer))
 
 
 def _choice(item: object, at: int) -> Choice | str:
@@ -244,14 +264,16 @@ def _tool_calls(value: Any) -> tuple[Mapping[str, Any], ...]:
     return tuple(cast("dict[str, Any]", call) for call in calls if isinstance(call, dict))
 
 
-def _bad(answer: Answer, why: str, text: str) -> BadResponse:
-    begin = storable_text(text[:EXCERPT])
+def bad_answer(answer: Answer, why: str) -> BadResponse:
+    """The error for an answer that isn't what the protocol says."""
+    begin = storable_text(text_of(answer)[:EXCERPT])
     shown = f"; it begins {begin!r}" if begin.strip() else ""
     message = f"{why} (HTTP {answer.status}, {len(answer.body)} bytes){shown}"
-    return BadResponse(message, status=answer.status, request_id=_request_id(answer))
+    return BadResponse(message, status=answer.status, request_id=request_id(answer))
 
 
-def _request_id(answer: Answer) -> str | None:
+def request_id(answer: Answer) -> str | None:
+    """What the provider calls the request."""
     found = answer.headers.get("x-request-id") or answer.headers.get("request-id")
     return storable_text(found)[:EXCERPT] if found else None
 
