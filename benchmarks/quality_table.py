@@ -1,0 +1,219 @@
+"""The page of quality.jsonl: solve rates with intervals, costs, and pairs with the original."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+KINDS = ("numbers", "prompts", "code", "repair", "mixed")
+ORIGINAL = "original OptoPrime"
+Z = 1.959964
+PREFACE = """\
+# How well the optimizers do with a small model
+
+<!-- Written by `python -m benchmarks.quality --table --write`; don't edit. -->
+
+Twenty small tasks of five kinds, four each: numbers with feedback that says in which direction to
+go, prompts (a rule plays the assistant), code against tests, repair of code that raises, and
+parameters of different types that must fit together. An optimizer may ask the model eight times in
+a task; a task is solved once its program has nothing wrong any more.
+
+Ours and the original's OptoPrime (trace-opt 0.1.3.8) ask the same model through the same server:
+Qwen2.5-Coder 1.5B (Q4_K_M) run by llama.cpp on two cores, temperature 0.7 unless the optimizer sets
+its own, replies of at most 512 tokens, another seed for each call. OptoPrime, V2, Multi and the
+original remember five steps; all else is as by default. Ours is told that the model is small and
+keeps to a JSON schema, as its own client for local models tells it; the original has no such
+setting. A step that raises counts as one that changed nothing. The tasks were written before any
+optimizer had tried them, and not changed after.
+
+Intervals are Wilson's, 95 %. They take the runs as independent; the seeds of one task aren't quite,
+so they are too narrow rather than too wide. `quality.jsonl` beside this page has every run.
+"""
+PAIRS = """\
+Pairs of the same task and seed. p is the exact two-sided sign test of the pairs that only one of
+the two solved: how likely so uneven a split is if both are as good.\
+"""
+
+
+def rows_of(path: Path, protocol: int) -> list[Row]:
+    """Read the rows of a protocol; the last line may be half written."""
+    if not path.exists():
+        return []
+    rows: list[Row] = []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            if number < len(lines):
+                raise
+            continue
+        if row["protocol"] == protocol:
+            rows.append(row)
+    return rows
+
+
+def spent(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the mean seconds that a row of each subject took."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        found.setdefault(row["subject"], []).append(row["wall_seconds"])
+    return {name: statistics.mean(seconds) for name, seconds in found.items()}
+
+
+def wilson(solved: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of a rate."""
+    if count == 0:
+        return 0.0, 1.0
+    rate, squared = solved / count, Z * Z
+    middle = (rate + squared / (2 * count)) / (1 + squared / count)
+    half = Z / (1 + squared / count)
+    half *= math.sqrt(rate * (1 - rate) / count + squared / (4 * count * count))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def sign_test(one: int, other: int) -> float:
+    """Return the two-sided probability of so uneven a split if both were as good (McNemar)."""
+    count = one + other
+    if count == 0:
+        return 1.0
+    tail = sum(math.comb(count, k) for k in range(min(one, other) + 1)) * 0.5**count
+    return min(1.0, 2 * tail)
+
+
+def difference(one: int, other: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two paired rates (Agresti and Min).
+
+    Args:
+        one: pairs that the first alone solved.
+        other: pairs that the second alone solved.
+        count: all pairs.
+    """
+    b, c, n = one + 0.5, other + 0.5, count + 2
+    middle = (b - c) / n
+    half = Z * math.sqrt(max(b + c - (b - c) ** 2 / n, 0.0)) / n
+    return max(-1.0, middle - half), min(1.0, middle + half)
+
+
+def pairs(rows: Sequence[Row], one: str, other: str, kind: str | None = None) -> tuple[int, ...]:
+    """Count pairs of the same task and seed: both solved, one alone, the other alone, neither."""
+    by_subject: dict[str, dict[tuple[str, int], bool]] = {one: {}, other: {}}
+    for row in rows:
+        if row["subject"] in by_subject and kind in (None, row["kind"]):
+            by_subject[row["subject"]][row["task"], row["seed"]] = row["solved"]
+    common = by_subject[one].keys() & by_subject[other].keys()
+    found = [(by_subject[one][key], by_subject[other][key]) for key in common]
+    cases = ((True, True), (True, False), (False, True), (False, False))
+    return tuple(found.count(case) for case in cases)
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:.0f}"
+
+
+def rate_of(rows: Sequence[Row]) -> str:
+    """Write a solve rate with its interval."""
+    if not rows:
+        return "–"
+    solved = sum(row["solved"] for row in rows)
+    low, high = wilson(solved, len(rows))
+    return f"{solved} of {len(rows)} ({_percent(low)}–{_percent(high)} %)"
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    found = dict.fromkeys(row["subject"] for row in rows)
+    return sorted(
+        found, key=lambda name: (name.startswith("original"), not name.endswith("OptoPrime"), name)
+    )
+
+
+def solve_table(rows: Sequence[Row]) -> str:
+    """Write the solve rates, a line for each optimizer, a column for each kind."""
+    lines = [f"| optimizer | {' | '.join(KINDS)} | all |", "|---" * (len(KINDS) + 2) + "|"]
+    for name in _names(rows):
+        mine = [row for row in rows if row["subject"] == name]
+        cells = [rate_of([row for row in mine if row["kind"] == kind]) for kind in KINDS]
+        lines.append(f"| {name} | {' | '.join(cells)} | {rate_of(mine)} |")
+    return "\n".join(lines)
+
+
+def cost_table(rows: Sequence[Row]) -> str:
+    """Write what it took: calls of those that solved, tokens and seconds of all."""
+    head = (
+        "| optimizer | calls to solve, median (range) | calls, mean | prompt tokens a call "
+        "| reply tokens a call | model seconds a task | steps that raised |"
+    )
+    lines = [head, "|---" * 7 + "|"]
+    for name in _names(rows):
+        mine = [row for row in rows if row["subject"] == name]
+        used = [row["calls"] for row in mine if row["solved"]]
+        calls = sum(row["calls"] for row in mine)
+        each = max(calls, 1)
+        to_solve = f"{statistics.median(used):g} ({min(used)}–{max(used)})" if used else "–"
+        lines.append(
+            f"| {name} | {to_solve} | {calls / len(mine):.1f} "
+            f"| {sum(row['prompt_tokens'] for row in mine) / each:,.0f} "
+            f"| {sum(row['completion_tokens'] for row in mine) / each:,.0f} "
+            f"| {sum(row['model_seconds'] for row in mine) / len(mine):.0f} "
+            f"| {sum(row.get('failed_steps', 0) for row in mine)} |"
+        )
+    return "\n".join(lines)
+
+
+def pair_table(rows: Sequence[Row], one: str, other: str) -> str:
+    """Write the paired comparison of two optimizers, for each kind."""
+    head = (
+        "| kind | pairs | both | ours alone | original alone | neither "
+        "| difference in points, 95 % | p |"
+    )
+    lines = [head, "|---" * 8 + "|"]
+    for kind in (*KINDS, None):
+        both, first, second, neither = pairs(rows, one, other, kind)
+        count = both + first + second + neither
+        if not count:
+            continue
+        low, high = difference(first, second, count)
+        points = f"{100 * (first - second) / count:+.0f} ({100 * low:+.0f} to {100 * high:+.0f})"
+        lines.append(
+            f"| {kind or 'all'} | {count} | {both} | {first} | {second} | {neither} "
+            f"| {points} | {sign_test(first, second):.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def task_table(rows: Sequence[Row]) -> str:
+    """Write how often each task was solved, a column for each optimizer."""
+    names = _names(rows)
+    lines = [f"| task | kind | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
+    for task, kind in dict.fromkeys((row["task"], row["kind"]) for row in rows):
+        cells: list[str] = []
+        for name in names:
+            mine = [row for row in rows if (row["subject"], row["task"]) == (name, task)]
+            cells.append(f"{sum(row['solved'] for row in mine)}/{len(mine)}" if mine else "–")
+        lines.append(f"| {task} | {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def page(rows: Sequence[Row]) -> str:
+    """Write the page of the documentation."""
+    if not rows:
+        return f"{PREFACE}\nNothing has been run yet.\n"
+    days = sorted({row["when"][:10] for row in rows})
+    code = ", ".join(sorted({row["commit"] for row in rows}))
+    seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    parts = [PREFACE]
+    parts.append(f"{len(rows)} runs, seeds {seeds}, {days[0]} to {days[-1]}, code {code}.")
+    parts += ["## Solved", solve_table(rows), "## What it took", cost_table(rows)]
+    parts += ["## Beside the original", PAIRS]
+    for name in _names(rows):
+        table = pair_table(rows, name, ORIGINAL)
+        if not name.startswith("original") and table.count("\n") > 1:
+            parts += [f"### {name}", table]
+    parts += ["## Task by task", task_table(rows)]
+    return "\n\n".join(parts) + "\n"
