@@ -33,6 +33,9 @@ from opto.llm.rate import Rate as Rate
 from opto.llm.recorded import Recorded as Recorded
 from opto.llm.retry import Retrying as Retrying
 from opto.llm.retry import RetryPolicy as RetryPolicy
+from opto.llm.stream import AsyncStream as AsyncStream
+from opto.llm.stream import Piece as Piece
+from opto.llm.stream import Stream as Stream
 from opto.llm.structured import Structured as Structured
 from opto.llm.structured import astructured as astructured
 from opto.llm.structured import structured as structured

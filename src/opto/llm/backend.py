@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 from opto.llm.accounting import Account, open_tallies
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.steps import Ask, Request, Steps, Wait, arun, run
+from opto.llm.stream import Streaming
 from opto.llm.telemetry import UNSEEN, Span, Unseen, span, watched
 
 
-class Backend(ABC):
+class Backend(Streaming, ABC):
     """A model whose calls are booked before they are made and counted when they have ended.
 
     A subclass answers in `_answer` and `_aanswer`.

@@ -20,9 +20,10 @@ from opto.llm.composed import Around
 from opto.llm.own import as_model
 from opto.llm.profiles import profile
 from opto.llm.steps import Request, acall, call
+from opto.llm.stream import Streaming
 
 
-class LLM:
+class LLM(Streaming):
     """A language model, chosen at the first call; making one needs no key, file or network.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import zlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
-from opto.errors import BadRequest, Disconnected, ModelError, UsageError
+from opto.errors import BadRequest, Disconnected, ModelError, Timeout, UsageError
 from opto.llm.wire import Answer
 
 if TYPE_CHECKING:
@@ -17,7 +18,26 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 15.0
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_LAST_WORD_SECONDS = 0.25
 _ANY_ZLIB = 47  # zlib's code for "gzip or deflate, whichever it is"
+
+
+class Events(Protocol):
+    """Reads a streamed answer.
+
+    Attributes:
+        silence: seconds without a byte after which it is given up.
+    """
+
+    silence: float
+
+    def begin(self, head: Answer) -> bool:
+        """Whether what follows `head` is a stream."""
+        ...
+
+    def take(self, chunk: bytes) -> bool:
+        """Read on; False at the answer's end. Raises `ModelError`."""
+        ...
 
 
 class Exchange:
@@ -34,19 +54,33 @@ class Exchange:
         self._client: httpx2.AsyncClient | None = None
 
     async def post(
-        self, body: bytes, headers: Mapping[str, str], path: str = ""
+        self, body: bytes, headers: Mapping[str, str], path: str = "", events: Events | None = None
     ) -> Answer | ModelError:
-        """Post `body` to `path`; the deadline is the caller's affair (``asyncio.wait_for``)."""
+        """Post `body` to `path` below the URL; the deadline is the caller's (``asyncio.wait_for``).
+
+        Args:
+            body: what is sent.
+            headers: with the key.
+            path: begins with a slash.
+            events: reads the answer as it comes, if that is a stream; else it is read whole.
+        """
         client = await self.open()
         library = http_library()
+        url, silence = f"{self.url}{path}", None if events is None else events.silence
+        patience = library.Timeout(None, connect=CONNECT_SECONDS, read=silence)
         try:
-            url = f"{self.url}{path}"
-            async with client.stream("POST", url, content=body, headers=headers) as response:
-                return await self._read(response)
+            async with client.stream(
+                "POST", url, content=body, headers=headers, timeout=patience
+            ) as response:
+                return await self._read(response, events)
+        except ModelError as error:
+            return error
         except library.InvalidURL as error:
             return BadRequest(f"the URL can't be used: {error}")
         except library.ConnectTimeout:
             return Disconnected(f"no connection within {CONNECT_SECONDS:g} s")
+        except library.ReadTimeout:
+            return Timeout(f"no sign of life for {silence:g} s")
         except (library.HTTPError, OSError) as error:
             return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
 
@@ -69,16 +103,33 @@ class Exchange:
         if client is not None:
             await client.aclose()
 
-    async def _read(self, response: httpx2.Response) -> Answer:
+    async def _read(self, response: httpx2.Response, events: Events | None) -> Answer:
         body = _Body(self.max_bytes, response.headers.get("content-encoding", ""))
-        async for chunk in response.aiter_raw():
-            if not body.take(chunk):
-                break
         headers = {name.lower(): value for name, value in response.headers.items()}
+        head = Answer(response.status_code, b"", headers)
+        chunks = response.aiter_raw()
+        if events is not None and events.begin(head):
+            await _hear(chunks, body, events)
+        else:
+            async for chunk in chunks:
+                if not body.take(chunk):
+                    break
         return Answer(response.status_code, bytes(body.bytes), headers, cut=body.full)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None}
+
+
+async def _hear(chunks: AsyncIterator[bytes], body: _Body, events: Events) -> None:
+    async for chunk in chunks:
+        before = len(body.bytes)
+        going_on = body.take(chunk)
+        if not events.take(bytes(body.bytes[before:])):
+            with suppress(asyncio.TimeoutError):  # the end of the body frees the connection
+                await asyncio.wait_for(anext(chunks, b""), _LAST_WORD_SECONDS)
+            return
+        if not going_on:
+            return
 
 
 class _Body:

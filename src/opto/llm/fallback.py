@@ -10,6 +10,7 @@ from opto.llm.base import Completion
 from opto.llm.breaker import Breaker
 from opto.llm.own import as_model
 from opto.llm.steps import Model, Request, Steps, asked
+from opto.llm.stream import pieces_given
 from opto.llm.wrapper import Wrapper, name_of
 
 _log = logging.getLogger("opto.llm")
@@ -19,7 +20,8 @@ class Fallback(Wrapper):
     """The first of several models; when its call fails, the next is asked, and so on.
 
     A model that fails again and again is left out for a while (`Breaker`). A budget that is used
-    up ends it, since it would be that of the next, too. The last error says what all others were.
+    up ends it, since it would be that of the next, too; and no other is asked when some of a
+    stream was read. The last error says what all others were.
 
     Args:
         models: in the order in which they are asked; the first one's abilities are taken for all.
@@ -42,7 +44,7 @@ class Fallback(Wrapper):
                 raise
             except ModelError as error:
                 said.append(str(error))
-                if model is self.models[-1]:
+                if model is self.models[-1] or pieces_given():
                     if len(said) > 1:
                         error.args = ("no model answered: " + "; ".join(said),)
                     raise

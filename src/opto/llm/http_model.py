@@ -17,16 +17,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from opto.errors import AuthenticationFailed, ModelError, RateLimited, Timeout
+from opto.errors import AuthenticationFailed, InvalidArgument, ModelError, RateLimited, Timeout
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
 from opto.llm.limiter import LIMITERS, RateLimiter
 from opto.llm.loop import HTTP_LOOP
 from opto.llm.rate import Rate
+from opto.llm.reading import Assembly, Reader
 from opto.llm.retry import RetryPolicy
 from opto.llm.secret import ApiKey, public_url
 from opto.llm.steps import Request, arun
+from opto.llm.stream import pieces_given, sink
 from opto.llm.tokens import most_tokens
 from opto.llm.wire import Answer
 
@@ -43,10 +45,12 @@ class Limits:
     Attributes:
         timeout: seconds for the whole call, retries and waits included.
         max_bytes: size of the reply; a longer one is cut off and refused.
+        silence: seconds without a byte after which a streamed answer is given up.
     """
 
     timeout: float = 180.0
     max_bytes: int = 8 * 1024 * 1024
+    silence: float = 90.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class HttpModel(Backend):
     """The service's own base URL."""
     KEY: ClassVar[str]
     """The environment variable that holds the key for it."""
+    STREAMS: ClassVar[bool] = False
+    """Whether it can be asked to stream (``options["stream"]``); `_assembly` reads what comes."""
 
     def __init__(  # noqa: PLR0913 - settings with defaults, all but two keyword-only
         self,
@@ -89,7 +95,7 @@ class HttpModel(Backend):
         self.timeout = limits.timeout if timeout is None else timeout
         self.retry = retry if max_attempts is None else retry.limited_to(max_attempts)
         self.options = options
-        self._abilities = abilities
+        self._abilities, self._silence = abilities, limits.silence
         self._key = self._key_of(api_key)
         self._exchange = Exchange(self.base_url, max_bytes=limits.max_bytes)
         self.limiter = RateLimiter(rate) if isinstance(rate, Rate) else rate or self._shared()
@@ -109,6 +115,10 @@ class HttpModel(Backend):
     @abstractmethod
     def _read(self, answer: Answer) -> Completion | ModelError:
         """What an answer amounts to."""
+
+    def _assembly(self, head: Answer) -> Assembly:
+        """What reads the stream that follows `head`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _signed(self, key: str | None) -> dict[str, str]:
@@ -134,6 +144,11 @@ class HttpModel(Backend):
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any]
     ) -> Completion | ModelError:
         chosen = {**self.options, **options}
+        if chosen.pop("stream", None):
+            message = "stream=True can't be an option of a call: use llm.stream(messages=[...])"
+            raise InvalidArgument(message)
+        if self.STREAMS and sink() is not None:
+            chosen["stream"] = True
         timeout = chosen.pop("timeout", None)
         deadline = time.monotonic() + (self.timeout if timeout is None else float(timeout))
         counted = self.limiter.rate.tokens_per_minute
@@ -152,7 +167,7 @@ class HttpModel(Backend):
             self._sign(outcome, attempt)
             failed = outcome
             wait = self.retry.delay(outcome, attempt, deadline - time.monotonic())
-            if wait is None:
+            if wait is None or pieces_given():
                 return outcome
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
             await asyncio.sleep(wait)
@@ -173,12 +188,16 @@ class HttpModel(Backend):
 
     async def _attempt(self, sent: Outgoing, deadline: float) -> Completion | ModelError:
         started = time.monotonic()
+        into = sink() if self.STREAMS else None
+        reader = None if into is None else Reader(into, self._silence, self._assembly)
         try:
-            post = self._exchange.post(sent.body, self._headers(), sent.path)
+            post = self._exchange.post(sent.body, self._headers(), sent.path, reader)
             answer = await asyncio.wait_for(post, max(0.001, deadline - started))
         except asyncio.TimeoutError:
             return Timeout("no complete answer before the deadline of the call")
-        return answer if isinstance(answer, ModelError) else self._read(answer)
+        if isinstance(answer, ModelError):
+            return answer
+        return (reader and reader.outcome(answer)) or self._read(answer)
 
     def _shared(self) -> RateLimiter:
         return LIMITERS.of(self.base_url, self.model, self._key.reveal())

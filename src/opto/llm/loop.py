@@ -15,6 +15,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from opto.errors import UsageError
+
 T = TypeVar("T")
 _GRACE_SECONDS = 1.0
 
@@ -33,6 +35,10 @@ class BackgroundLoop:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` to its end; an interrupt here cancels it there before it is raised here."""
+        if threading.current_thread() is self._thread:
+            work.close()
+            message = "this would wait for itself: await the model (acall, astream) in async code"
+            raise UsageError(message)
         future = self.submit(work)
         try:
             return future.result()

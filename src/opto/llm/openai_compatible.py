@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 from opto.errors import ModelError
 from opto.llm.base import Abilities, ChatMessage, Completion
+from opto.llm.chunks import Chunks
 from opto.llm.http_model import HttpModel, Outgoing
 from opto.llm.http_model import Limits as Limits
+from opto.llm.reading import Assembly
 from opto.llm.wire import Answer, read_answer, request_body
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -41,6 +43,7 @@ class OpenAICompatible(HttpModel):
 
     URL: ClassVar[str] = OPENAI_URL
     KEY: ClassVar[str] = OPENAI_KEY
+    STREAMS: ClassVar[bool] = True
 
     @property
     def abilities(self) -> Abilities:
@@ -53,10 +56,15 @@ class OpenAICompatible(HttpModel):
     ) -> Outgoing:
         if "max_tokens" in options and self.base_url == OPENAI_URL and _REASONS.match(model):
             options["max_completion_tokens"] = options.pop("max_tokens")
+        if options.get("stream"):
+            options.setdefault("stream_options", {"include_usage": True})
         return Outgoing("/chat/completions", request_body(model, messages, options))
 
     def _read(self, answer: Answer) -> Completion | ModelError:
         return read_answer(answer)
+
+    def _assembly(self, head: Answer) -> Assembly:
+        return Chunks(head)
 
     def _signed(self, key: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {key}"} if key else {}

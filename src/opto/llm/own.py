@@ -10,6 +10,7 @@ from opto.errors import WrongType
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
 from opto.llm.steps import Model, Request, acall, call
+from opto.llm.stream import unstreamed
 from opto.llm.wrapper import name_of
 
 
@@ -36,12 +37,14 @@ class Own(Backend):
         return abilities_of(self.llm)
 
     def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
-        return call(self._model, Request(messages, options))
+        with unstreamed():  # the models that it may ask aren't what the reader asked for
+            return call(self._model, Request(messages, options))
 
     async def _aanswer(
         self, messages: Sequence[ChatMessage], options: dict[str, Any]
     ) -> Completion:
-        return await acall(self._model, Request(messages, options))
+        with unstreamed():
+            return await acall(self._model, Request(messages, options))
 
     def __repr__(self) -> str:
         return f"Own({name_of(self.llm)})"

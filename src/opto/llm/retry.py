@@ -16,6 +16,7 @@ from opto.errors import (
 )
 from opto.llm.base import Completion
 from opto.llm.steps import Ask, Model, Request, Steps, Wait
+from opto.llm.stream import pieces_given
 from opto.llm.wrapper import Wrapper
 
 TRANSIENT = (RateLimited, ServerError, Disconnected, BadResponse)
@@ -64,7 +65,7 @@ class Retrying(Wrapper):
     """A model of the user's own, asked again when it fails with a transient `ModelError`.
 
     `OpenAICompatible` needs no such wrapper: it retries within its own deadline. When the attempts
-    or the time are used up, the last error is raised.
+    or the time are used up, the last error is raised; so it is when some of a stream was read.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Retrying(Wrapper):
                 error.attempts = max(error.attempts, attempt)
                 left = self.timeout - (time.monotonic() - started)
                 wait = self.policy.delay(error, attempt, left)
-                if wait is None:
+                if wait is None or pieces_given():
                     raise
             else:
                 return reply

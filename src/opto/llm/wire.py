@@ -56,6 +56,16 @@ _BY_STATUS: Mapping[int, type[ModelError]] = {
     425: ServerError,
     429: RateLimited,
 }
+_STATED: Mapping[str, int] = {
+    "insufficient_quota": 429,
+    "rate_limit": 429,
+    "resource_exhausted": 429,
+    "authentication": 401,
+    "permission": 403,
+    "invalid_request": 400,
+    "context_length": 400,
+}
+"""Words of errors that come without a status; others are the server's fault."""
 _SERVER_STATUS = 500
 _REFUSED_STATUS = 300
 
@@ -80,7 +90,7 @@ def request_body(model: str, messages: Sequence[ChatMessage], options: Mapping[s
 def read_answer(answer: Answer) -> Completion | ModelError:
     """The completion in `answer`, or the error that it amounts to."""
     fields = decoded(answer)
-    return fields if isinstance(fields, ModelError) else _completion(answer, fields)
+    return fields if isinstance(fields, ModelError) else read_fields(answer, fields)
 
 
 def decoded(answer: Answer) -> dict[str, Any] | ModelError:
@@ -137,6 +147,26 @@ def _refusal(answer: Answer, text: str) -> ModelError | None:
     )
 
 
+def stated_error(head: Answer, data: Mapping[str, Any]) -> ModelError:
+    """The error that a provider states in the middle of an answer which began with `head`."""
+    said = _said(json.dumps(data))
+    status = _stated_status(data, said.lower())
+    return _kind(status, said.lower())(
+        f"the answer ended in an error: {said[: EXCERPT * 2]}",
+        status=status,
+        request_id=request_id(head),
+    )
+
+
+def _stated_status(data: Mapping[str, Any], said: str) -> int:
+    error: Any = data.get("error")
+    code = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+    if isinstance(code, (int, str)) and str(code).isdecimal() and 400 <= int(code) < 600:
+        return int(code)
+    found = (status for sign, status in _STATED.items() if sign in said)
+    return next(found, _SERVER_STATUS)
+
+
 def _kind(status: int, said: str) -> type[ModelError]:
     if status in _QUOTA_STATUS and _has(said, _QUOTA):
         return QuotaExceeded
@@ -182,7 +212,8 @@ def _unreadable(answer: Answer, text: str) -> ModelError | None:
     return None if text.strip() else bad_answer(answer, "the answer is empty")
 
 
-def _completion(answer: Answer, fields: dict[str, Any]) -> Completion | ModelError:
+def read_fields(answer: Answer, fields: dict[str, Any]) -> Completion | ModelError:
+    """The completion in the object that was sent, or the error that it amounts to."""
     listed = fields.get("choices")
     if not isinstance(listed, list) or not listed:
         why = "the answer is an error" if fields.get("error") else "the answer has no choices"
@@ -226,7 +257,7 @@ def _choice(item: object, at: int) -> Choice | str:
     if isinstance(reason, str) and reason.lower() in _FILTERED:
         return "filtered"
     calls = _tool_calls(said.get("tool_calls"))
-    content = _content(said.get("content"), allow_none=bool(calls))
+    content = content_of(said.get("content"), allow_none=bool(calls))
     if content is None:
         kind = type(said.get("content")).__name__
         return f"the content of the answer is of type {kind!r}, not text"
@@ -238,7 +269,8 @@ def _choice(item: object, at: int) -> Choice | str:
     )
 
 
-def _content(value: Any, *, allow_none: bool) -> str | None:
+def content_of(value: Any, *, allow_none: bool = False) -> str | None:
+    """The text of a message's content, its parts joined; None if it is something else."""
     if isinstance(value, str):
         return value
     if value is None:

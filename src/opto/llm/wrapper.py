@@ -9,9 +9,10 @@ from typing import Any
 
 from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
 from opto.llm.steps import Model, Request, Steps, arun, run
+from opto.llm.stream import Streaming
 
 
-class Wrapper(ABC):
+class Wrapper(Streaming, ABC):
     """A model made of another; a subclass says in `steps` what it does around a call."""
 
     def __init__(self, llm: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,12 @@ from typing import Any, TypeAlias
 from opto.errors import UsageError
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Choice, Completion, Message, Usage
+from opto.llm.stream import sink
 
 Reply: TypeAlias = "str | Completion | Mapping[str, Any] | BaseException"
 Script: TypeAlias = "str | Iterable[Reply] | Callable[[Sequence[ChatMessage]], Reply]"
 _CHARACTERS_PER_TOKEN = 4
+_WORDS = re.compile(r"\S+\s*|\s+")
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Call:
 class ScriptedModel(Backend):
     """A model whose replies are known beforehand; it records the calls it gets.
 
-    When the script has run out, a call raises `UsageError`.
+    When the script has run out, a call raises `UsageError`. Streamed, it says word by word.
 
     Args:
         replies: replies to give in order, one for each answer; or one text for every answer; or a
@@ -84,6 +87,11 @@ class ScriptedModel(Backend):
         numbered = tuple(replace(choice, index=at) for at, choice in enumerate(choices))
         with self._lock:
             self.usage += usage
+        reader = sink()
+        if reader is not None:
+            for choice in numbered:
+                for word in _WORDS.findall(choice.message.content):
+                    reader.give(word, choice.index)
         return replace(answers[0], choices=numbered, usage=usage)
 
     async def _aanswer(

@@ -1,22 +1,27 @@
 """A model server on the loopback interface, with faults on demand.
 
-It speaks OpenAI's chat completions over real HTTP, so that what a client does when a provider
-misbehaves can be tested: ``with ModelServer([Fault(status=503), "fine"]) as server: ...``.
+It speaks OpenAI's chat completions over real HTTP, streamed if the request asks for it, so that
+what a client does when a provider misbehaves can be tested:
+``with ModelServer([Fault(status=503), "fine"]) as server: ...``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, cast
+
+from opto.testing.replies import completion_json, event_bytes, stream_events
 
 _CHUNK = b"a" * 65536
 
@@ -34,7 +39,9 @@ class Fault:
         half: announce the whole body, send half of it, then close.
         size: pad the body with this many bytes.
         endless: never stop sending.
-        drip: seconds between the bytes of the body.
+        drip: seconds between the bytes of the body, or between events.
+        events: an answer in pieces, as of `stream_events`; bytes are sent as they are, objects as
+            JSON in an event. ``reset="during"`` and `half` cut the stream off after them.
     """
 
     status: int = 200
@@ -46,6 +53,7 @@ class Fault:
     size: int = 0
     endless: bool = False
     drip: float = 0.0
+    events: Sequence[bytes | Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,24 +173,6 @@ class ModelServer:
             self.connections += 1
 
 
-def completion_json(text: str, model: str = "served") -> dict[str, Any]:
-    """A good reply, as the protocol has it."""
-    words = len(text.split())
-    choice = {
-        "index": 0,
-        "finish_reason": "stop",
-        "message": {"role": "assistant", "content": text},
-    }
-    usage = {"prompt_tokens": 7, "completion_tokens": words, "total_tokens": 7 + words}
-    return {
-        "id": "chatcmpl-served",
-        "object": "chat.completion",
-        "model": model,
-        "choices": [choice],
-        "usage": usage,
-    }
-
-
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512
@@ -230,10 +220,13 @@ class _Handler(BaseHTTPRequestHandler):
         with owner.answering():
             answer = owner.take(request)
             fault = answer if isinstance(answer, Fault) else Fault(body=_good(answer))
+            fault = streamed(fault, request)
             if fault.delay and owner.closing.wait(fault.delay):
                 self.close_connection = True
             elif fault.reset == "before":
                 self._reset()
+            elif fault.events is not None:
+                self._stream(fault, fault.events)
             else:
                 self._send(fault)
 
@@ -270,6 +263,22 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
             self._fill(fault)
 
+    def _stream(self, fault: Fault, events: Sequence[bytes | Mapping[str, Any]]) -> None:
+        self.send_response(fault.status)
+        for name, value in {"content-type": "text/event-stream", **fault.headers}.items():
+            self.send_header(name, value)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for event in itertools.cycle(events) if fault.endless else events:
+            data = event_bytes(event)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            if self._owner.closing.wait(fault.drip):
+                break
+        if fault.half or fault.reset == "during":
+            self._reset() if fault.reset else self._hang_up()
+        else:
+            self.wfile.write(b"0\r\n\r\n")
+
     def _fill(self, fault: Fault) -> None:
         left = fault.size
         while (fault.endless or left > 0) and not self._owner.closing.is_set():
@@ -294,6 +303,21 @@ class _Handler(BaseHTTPRequestHandler):
         linger = struct.pack("ii", 1, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.connection.close()
+
+
+def streamed(fault: Fault, request: Request) -> Fault:
+    """A good answer to a request that asks for a stream, in events."""
+    body = completion_json("ok") if fault.body is None else fault.body
+    plain = fault.status < HTTPStatus.MULTIPLE_CHOICES and fault.events is None
+    if not plain or not request.body.get("stream") or not isinstance(body, Mapping):
+        return fault
+    if "choices" not in body or fault.size or fault.endless:
+        return fault
+    wanted = cast("dict[str, Any]", request.body.get("stream_options") or {})
+    events = stream_events(body, usage=bool(wanted.get("include_usage")))
+    if fault.half or fault.reset == "during":
+        events = events[: len(events) // 2]
+    return replace(fault, body=None, events=events)
 
 
 def _good(answer: str | Mapping[str, Any]) -> Mapping[str, Any]:
