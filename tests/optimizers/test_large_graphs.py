@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from opto.optimizers import OptoPrime
+from opto.optimizers.runs import Run, Steps
 from opto.testing import ScriptedModel
 from opto.trace import ParameterNode, bundle, node
 
@@ -32,6 +34,10 @@ def mix(*answers: Any) -> str:
 
 def parameters() -> Parameters:
     return {name: node(1, name=name, trainable=True) for name in "abc"}
+
+
+def text_parameter(name: str) -> ParameterNode[Any]:
+    return node(f"The {name} prompt.", name=name, trainable=True)
 
 
 def loop(given: Parameters, size: int) -> Any:
@@ -76,8 +82,40 @@ def tangle(given: Parameters, size: int) -> Any:
     return mix(*values[-50:])
 
 
+def tree(given: Parameters, size: int) -> Any:
+    """Pairs are put together until one is left."""
+    values: list[Any] = [given["a"] + number for number in range(size // 3)]
+    while len(values) > 1:
+        pairs = zip(values[::2], values[1::2], strict=False)
+        values = [one * given["b"] + other for one, other in pairs]
+    return values[0] - given["c"]
+
+
+def agents(given: Parameters, size: int) -> Any:
+    """A batch in which each example goes through a loop of its own length."""
+    answers: list[Any] = []
+    draw = random.Random(5)
+    while size > 0:
+        answer = ask(given["a"], f"question {size}")
+        for _ in range(draw.randrange(1, 9)):
+            answer = ask(given["b"], answer + given["c"].lower())
+            size -= 3
+        answers.append(answer)
+        size -= 1
+    return mix(*answers)
+
+
+def deep(given: Parameters, size: int) -> Any:
+    """A parameter is used once, at the far end of all."""
+    value: Any = mix(given["a"], given["b"])
+    for number in range(size // 2):
+        value = (value + str(number)).strip()
+    return value + given["c"]
+
+
 def problem_text(make: Callable[[Parameters, int], Any], size: int, tokens: int) -> str:
-    given = parameters()
+    numbers = make in {loop, nested, tangle, tree}
+    given = parameters() if numbers else {key: text_parameter(key) for key in "abc"}
     llm = ScriptedModel([])
     optimizer = OptoPrime(list(given.values()), llm=llm, problem_tokens=tokens)
     optimizer.backward(make(given, size), "The result is wrong.")
@@ -116,7 +154,7 @@ def reaching(text: str, output: str) -> set[str]:
     return found | told
 
 
-SHAPES = [loop, batch, nested, tangle]
+SHAPES = [loop, batch, nested, tangle, tree, agents, deep]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +173,63 @@ def test_a_reader_can_tell_how_each_parameter_reaches_the_output(
     assert len(text) / 3 <= tokens
     (output,) = section(text, "Outputs")
     name = output.partition(") ")[2].partition("=")[0]
-    assert {"a0", "b0", "c0"} <= reaching(text, name)
-    assert section(text, "Variables") == ["(int) a0=1", "(int) b0=1", "(int) c0=1"]
+    variables = [line.partition(") ")[2].partition("=") for line in section(text, "Variables")]
+    assert [(name[0], value) for name, _, value in variables] in (
+        [("a", "1"), ("b", "1"), ("c", "1")],
+        [(key, f"The {key} prompt.") for key in "abc"],
+    )
+    assert {name for name, _, _ in variables} <= reaching(text, name)
     assert section(text, "Feedback") == ["The result is wrong."]
+
+
+@pytest.mark.parametrize("make", SHAPES)
+def test_what_must_stay_whole_does(make: Callable[[Parameters, int], Any]) -> None:
+    numbers = make in {loop, nested, tangle, tree}
+    given = {
+        key: node(
+            1 if numbers else f"The {key} prompt " * 40,
+            name=key,
+            trainable=True,
+            description=f"The hint for {key}. " * 20,
+        )
+        for key in "abc"
+    }
+    optimizer = OptoPrime(list(given.values()), llm=ScriptedModel([]), problem_tokens=3_000)
+    feedback = "It must be better in this way and in that. " * 20
+    output = make(given, 3_000)
+    optimizer.backward(output, feedback)
+    folded, limit = optimizer.folded(optimizer.summarize())
+    text = str(optimizer.problem_instance(folded, limit=limit))
+
+    assert len(text) / 3 <= 3_000
+    assert section(text, "Feedback") == [feedback]
+    for parameter in given.values():
+        assert f") {parameter.py_name}={parameter.data}" in "\n".join(section(text, "Variables"))
+        hint = parameter.description_text
+        assert f") {parameter.py_name}: {hint}" in "\n".join(section(text, "Constraints"))
+    code = "\n".join(section(text, "Code"))
+    assert re.search(rf"^{output.py_name} = ", code, re.MULTILINE)
+    for parameter in given.values():
+        assert re.search(rf"[(=]{parameter.py_name}\b", code), "what uses it is shown"
+
+
+def test_only_what_is_shown_is_given_a_name() -> None:
+    counts: list[int] = []
+    for size in (4_000, 16_000):
+        given = parameters()
+        optimizer = OptoPrime(list(given.values()), llm=ScriptedModel([]), problem_tokens=2_000)
+        optimizer.backward(tangle(given, size), "Wrong.")
+        problem = optimizer.summarize()
+        assert isinstance(problem.steps, Steps)
+        run, named = problem.steps.run, set[int]()
+
+        def name(value: int, run: Run = run, named: set[int] = named) -> str:
+            named.add(value)
+            return run.name(value)
+
+        optimizer.folded(replace(problem, steps=Steps(replace(run, name=name))))
+        counts.append(len(named))
+    assert counts[1] < 1.2 * counts[0] < 2_000
 
 
 def test_a_loop_is_shown_once_with_its_count_and_values() -> None:

@@ -314,7 +314,7 @@ def test_the_problem_fits_the_context() -> None:
     optimizer.backward(value, "fb")
     optimizer.step()
     assert len(llm.calls[0].prompt) < 3 * 4096
-    assert OptoPrime([x], llm=llm, problem_tokens=7).room == 21
+    assert OptoPrime([x], llm=llm, problem_tokens=7).budget.problem == 7
 
 
 def test_an_answer_takes_no_more_than_half_of_the_context() -> None:

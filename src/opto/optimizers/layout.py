@@ -3,112 +3,191 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import chain
 
-from opto.optimizers.problem import Problem, Step
+from opto.optimizers.problem import Problem
 from opto.optimizers.repeats import Part, parts_of
+from opto.optimizers.runs import Run, Step, Steps, run_of
 
 MANY_USES = 16  # what is used more often is one thing, not one in each repetition
 
 
 class Layout:
-    """The steps of a problem, depth first: what was made for one result stands together.
+    """The operations of a problem, depth first: what was made for one result stands together.
 
     Attributes:
         problem: the problem.
-        steps: the operations, each after those that it needs.
-        position: where the operation stands that made a value, by the value's name.
+        run: its run in numbers; values and operations are meant by their number.
+        order: the operations, each after those that it needs. Places in it are what parts have.
+        place: where the operation stands that made a value, -1 if none did.
     """
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.steps = _depth_first(problem)
-        self.position = {step.output: index for index, step in enumerate(self.steps)}
-        self.uses: dict[str, int] = {}
-        for step in self.steps:
-            for _, name in step.inputs:
-                self.uses[name] = self.uses.get(name, 0) + 1
+        self.run = _run_of(problem)
+        self.order = _depth_first(self.run)
+        self.place = [-1] * len(self.run.made)
+        results = self.run.results
+        for place, operation in enumerate(self.order):
+            self.place[results[operation]] = place
+        self.variables = {self.run.name(value): value for value in self.run.variables}
 
+    def sources(self, place: int) -> tuple[int, ...]:
+        """Return the values that the operation at a place was given."""
+        return self.run.sources[self.order[place]]
+
+    def step(self, place: int) -> Step:
+        """Return the operation at a place, with names."""
+        return self.run.step(self.order[place])
+
+    def function(self, place: int) -> str:
+        """Return the name of the function at a place."""
+        return self.run.calls[self.run.call[self.order[place]]].function
+
+    @cached_property
+    def inputs(self) -> frozenset[int]:
+        """The values that were not made in the run, nor are variables."""
+        return frozenset(self.run.inputs())
+
+    @cached_property
     def parts(self) -> list[Part]:
-        """Return the steps and repetitions in order."""
-        return parts_of([self._shape(index) for index in range(len(self.steps))])
+        """The operations and repetitions in order."""
+        return parts_of(self._shapes())
 
-    def _shape(self, index: int) -> tuple[object, ...]:
-        """Return what an operation has in common with the same one in another repetition."""
-        step = self.steps[index]
-        shape: list[object] = [step.function]
-        for argument, name in step.inputs:
-            shape.append(argument)
-            if self.uses[name] > MANY_USES or name in self.problem.variables:
-                shape.append(name)
-            else:
-                made = self.position.get(name)
-                shape.append(None if made is None else index - made)
-        return tuple(shape)
+    def _shapes(self) -> list[int]:
+        """Return what an operation has in common with the same one in another repetition.
+
+        That is how it is called, and how far back each of its inputs was made, which is told in
+        numbers: 0 for what wasn't made in the run, below 0 for what is the same in each repetition.
+        """
+        run, place = self.run, self.place
+        same = self._same()
+        numbers: dict[tuple[int, ...], int] = {}
+        shapes: list[int] = []
+        for at, operation in enumerate(self.order):
+            shape = [run.call[operation]]
+            for value in run.sources[operation]:
+                if same[value]:
+                    shape.append(-1 - value)
+                else:
+                    before = place[value]
+                    shape.append(0 if before < 0 else at - before)
+            shapes.append(numbers.setdefault(tuple(shape), len(numbers)))
+        return shapes
+
+    def _same(self) -> bytearray:
+        """Tell the values that are one thing for all operations that use them."""
+        uses = [0] * len(self.run.made)
+        for value in chain.from_iterable(self.run.sources):
+            uses[value] += 1
+        same = bytearray(many > MANY_USES for many in uses)
+        for value in self.run.variables:
+            same[value] = 1
+        return same
 
     # ---- near and far ----------------------------------------------------------------------------
 
-    def next_towards_output(self) -> dict[str, str]:
-        """Return for each value the value made from it on the shortest way to an output."""
-        towards: dict[str, str] = dict.fromkeys(self.problem.outputs, "")
-        for name, _ in self.problem.feedbacks:
-            towards.setdefault(name, "")
+    def next_towards_output(self) -> dict[int, int]:
+        """Return for values the one made of each on the shortest way to an output, -1 for outputs.
+
+        All variables that reach an output are among them.
+        """
+        towards: dict[int, int] = dict.fromkeys(self.run.outputs, -1)
+        missing = set(self.run.variables) - towards.keys()
         queue = list(towards)
-        for name in queue:  # grows while it is walked
-            made = self.position.get(name)
-            for _, source in () if made is None else self.steps[made].inputs:
+        for value in queue:  # grows while it is walked
+            operation = self.run.made[value]
+            if operation < 0:
+                continue
+            for source in self.run.sources[operation]:
                 if source not in towards:
-                    towards[source] = name
+                    towards[source] = value
                     queue.append(source)
+                    missing.discard(source)
+            if not missing:
+                break
         return towards
+
+    @cached_property
+    def _users(self) -> _Users:
+        return _Users(self)
 
     def near(self, parts: Sequence[Part]) -> Iterable[int]:
         """Yield the indices of parts, those nearest to outputs and variables first."""
-        of_step = [index for index, part in enumerate(parts) for _ in range(part.length)]
-        users: dict[str, list[int]] = {}
-        for at, step in enumerate(self.steps):
-            for _, name in step.inputs:
-                listed = users.setdefault(name, [])
-                if len(listed) < MANY_USES:
-                    listed.append(of_step[at])
-        made = [self.position[name] for name in self.problem.outputs if name in self.position]
-        queue = [of_step[at] for at in made]
-        for name in self.problem.variables:
-            queue += users.get(name, [])[:2]
-        seen: set[int] = set()
+        of_place: list[int] = []
+        for index, part in enumerate(parts):
+            of_place += [index] * part.length
+        users = self._users
+        queue = [of_place[at] for at in map(self.place.__getitem__, self.run.outputs) if at >= 0]
+        for value in self.run.variables:
+            queue += [of_place[at] for at in users.of(value, 2)]
+        seen = bytearray(len(parts))
         for index in queue:  # grows while it is walked
-            if index in seen:
+            if seen[index]:
                 continue
-            seen.add(index)
+            seen[index] = 1
             yield index
             part = parts[index]
-            ends = [part.start, part.start + part.length - 1]
-            for at in dict.fromkeys(ends):
-                step = self.steps[at]
-                queue += [of_step[self.position[n]] for _, n in step.inputs if n in self.position]
-                queue += users.get(step.output, ())
+            for at in dict.fromkeys((part.start, part.start + part.length - 1)):
+                before = map(self.place.__getitem__, self.sources(at))
+                queue += [of_place[place] for place in before if place >= 0]
+                made = self.run.results[self.order[at]]
+                queue += [of_place[place] for place in users.of(made, MANY_USES)]
 
 
-def _depth_first(problem: Problem) -> list[Step]:
-    steps = problem.steps
-    where = {step.output: index for index, step in enumerate(steps)}
-    starts = [where[name] for name in problem.outputs if name in where]
-    entered = bytearray(len(steps))  # 1: entered, 2: placed
-    order: list[Step] = []
-    for start in (*starts, *range(len(steps))):
+class _Users:
+    """Where values are used; a chain of places for each, in three lists for all."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._first = [-1] * len(layout.run.made)
+        self._place: list[int] = []
+        self._next: list[int] = []
+        first, places, following = self._first, self._place, self._next
+        for place in range(len(layout.order) - 1, -1, -1):
+            for value in layout.sources(place):
+                following.append(first[value])
+                first[value] = len(places)
+                places.append(place)
+
+    def of(self, value: int, most: int) -> list[int]:
+        """Return the first places at which a value is used, at most so many."""
+        found: list[int] = []
+        link = self._first[value]
+        while link >= 0 and len(found) < most:
+            found.append(self._place[link])
+            link = self._next[link]
+        return found
+
+
+def _run_of(problem: Problem) -> Run:
+    if isinstance(problem.steps, Steps):
+        return problem.steps.run
+    entries = {**problem.variables, **problem.inputs, **problem.others, **problem.outputs}
+    outputs = dict.fromkeys([*problem.outputs, *(name for name, _ in problem.feedbacks)])
+    return run_of(problem.steps, problem.variables, outputs, entries)
+
+
+def _depth_first(run: Run) -> list[int]:
+    made, sources = run.made, run.sources
+    entered = bytearray(len(sources))  # 1: entered, 2: placed
+    order: list[int] = []
+    starts = [made[value] for value in run.outputs if made[value] >= 0]
+    for start in chain(starts, range(len(sources))):
         if entered[start]:
             continue
         stack = [start]
         while stack:
-            index = stack[-1]
-            if not entered[index]:
-                entered[index] = 1
-                for _, name in reversed(steps[index].inputs):
-                    source = where.get(name)
-                    if source is not None and not entered[source]:
-                        stack.append(source)
+            operation = stack[-1]
+            if entered[operation]:
+                stack.pop()
+                if entered[operation] == 1:
+                    entered[operation] = 2
+                    order.append(operation)
                 continue
-            stack.pop()
-            if entered[index] == 1:
-                entered[index] = 2
-                order.append(steps[index])
+            entered[operation] = 1
+            for value in reversed(sources[operation]):
+                source = made[value]
+                if source >= 0 and not entered[source]:
+                    stack.append(source)
     return order

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from opto.errors import ExecutionError, InvalidArgument, ProposalError, WrongType
 from opto.llm.base import completion_of
 from opto.optimizers.bounds import within_bounds
+from opto.optimizers.budget import Budget
 from opto.optimizers.code import checked_code, main_function
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
@@ -45,14 +46,17 @@ class ModelOptimizer(Optimizer, ABC):
         llm: the model, any callable of the call contract; None for the default one.
         objective: what is wanted, in words; None for the optimizer's own.
         max_tokens: how long an answer may be.
-        log: whether to keep prompts and replies in `log`.
+        log: whether to keep prompts and replies in `log`, and steps in `summary_log`.
         config_list: entries of an ``OAI_CONFIG_LIST``; the first is the model if `llm` is None.
         prompts: a folder with files that replace prompts of the same name.
         options: more arguments for each call of the model (``{"temperature": 0.7}``).
+        problem_tokens: how long what is shown of a run may be; None for what the model's context
+            allows. Parameters, constraints and feedback are shown whole all the same.
         settings: `propagator` and `ignore_extraction_error` of `Optimizer`.
 
     Attributes:
         log: a dict with system_prompt, user_prompt and response for each call; None if not wanted.
+        summary_log: a dict with problem_instance and summary for each step; None if not wanted.
     """
 
     def __init__(  # noqa: PLR0913 - settings, all but two keyword-only
@@ -66,6 +70,7 @@ class ModelOptimizer(Optimizer, ABC):
         config_list: Sequence[Mapping[str, Any]] | None = None,
         prompts: str | Path | None = None,
         options: Mapping[str, Any] | None = None,
+        problem_tokens: int | None = None,
         **settings: Any,
     ) -> None:
         unknown = sorted(settings.keys() - {"propagator", "ignore_extraction_error"})
@@ -78,10 +83,17 @@ class ModelOptimizer(Optimizer, ABC):
         self.objective = objective or self.default_objective
         self.max_tokens = max_tokens
         self.options: dict[str, Any] = dict(options or {})
+        self.problem_tokens = problem_tokens
         self.log: list[dict[str, Any]] | None = [] if log else None
+        self.summary_log: list[dict[str, Any]] | None = [] if log else None
         self.names = NameBook(self.parameters)
 
     default_objective: Any = ""
+
+    @property
+    def budget(self) -> Budget:
+        """How long prompts and answers may be."""
+        return Budget(self.llm, self.max_tokens, self.problem_tokens)
 
     # ---- calls -----------------------------------------------------------------------------------
 
@@ -116,9 +128,9 @@ class ModelOptimizer(Optimizer, ABC):
         ]
         if verbose and verbose != "output":
             _show(f"Prompt\n{system_prompt}\n{user_prompt}")
-        room = max_tokens or self.max_tokens
         given = {**self.options, **options}
         model = llm or self.llm
+        room = max_tokens or Budget(model, self.max_tokens).answer
         answer = completion_of(model(messages=messages, max_tokens=room, **given)).choices[0]
         if answer.cut:
             room *= 2

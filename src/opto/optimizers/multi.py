@@ -121,7 +121,7 @@ class OptoPrimeMulti(OptoPrime):
         """Return the answers that could be had; raises the first error if there are none."""
         self.failures = []
         generate = _GENERATORS.get(self.generation_technique, OptoPrimeMulti._by_temperature)
-        asked = partial(self.call_llm, verbose=verbose, max_tokens=self.answer_tokens, **options)
+        asked = partial(self.call_llm, verbose=verbose, **options)
         found = generate(self, asked, system_prompt, user_prompt)
         if not found:
             raise self.failures[0]
@@ -220,7 +220,6 @@ class OptoPrimeMulti(OptoPrime):
             system_prompt,
             user,
             verbose,
-            self.answer_tokens,
             **{key: value for key, value in options.items() if mixing or key != "response_format"},
         )
         number = re.fullmatch(r"\W*(?:answer\s*)?(\d+)\W*", reply.strip(), re.IGNORECASE)

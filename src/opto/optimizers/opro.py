@@ -104,15 +104,21 @@ class OPRO(ModelOptimizer):
     def construct_prompt(self, problem: Problem) -> tuple[str, str]:
         """Return system and user prompt for the solutions kept and the variables of a problem."""
         scored = all(item.score is not None for item in self.buffer)
+        variables = _described(problem.variables)
         user = self.prompts.render(
             "opro.user",
             order="best" if scored else "newest",
-            history="\n\n".join(_text(item) for item in self.buffer),
-            variables=_described(problem.variables),
+            history=self._history(self.budget.problem - self.budget.count(variables)),
+            variables=variables,
             refused=self.refusals(),
             objective=self.objective,
         )
         return f"{self.representation_prompt}\n\n{self.output_format_prompt}", user
+
+    def _history(self, tokens: int) -> str:
+        """Write the last of the solutions, as many as fit; the last one in any case."""
+        texts = [_text(item) for item in self.buffer]
+        return "\n\n".join(self.budget.newest(texts, tokens) or texts[-1:])
 
     def _step(self, verbose: Verbose = False, **_: Any) -> UpdateDict:  # noqa: FBT002 - the original's signature
         problem = self.summarize()

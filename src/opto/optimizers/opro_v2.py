@@ -49,7 +49,7 @@ class OPROv2(OptoPrimeV2):
     ) -> None:
         super().__init__(parameters, llm, memory_size=memory_size, **settings)
 
-    def folded(self, problem: Problem, room: int | None = None) -> tuple[Problem, int]:  # noqa: ARG002 - the run isn't shown
+    def folded(self, problem: Problem, tokens: int | None = None) -> tuple[Problem, int]:  # noqa: ARG002 - the run isn't shown
         """Return the problem as it is, since the run isn't shown."""
         return problem, LIMITS[0]
 

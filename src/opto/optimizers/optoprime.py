@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,35 +9,27 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from opto.errors import ContextTooLong, InvalidArgument, ProposalError
-from opto.llm.base import Abilities, abilities_of
 from opto.optimizers.buffers import FIFOBuffer
 from opto.optimizers.compact import compact_requests
-from opto.optimizers.folding import (
-    CHARACTERS_PER_TOKEN,
-    LIMITS,
-    fold,
-    fold_measured,
-    size_of,
-)
+from opto.optimizers.folding import LIMITS
 from opto.optimizers.memory import Trial, as_json, trial_of
 from opto.optimizers.model import ModelOptimizer, Score, Verbose
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import Extracted, ReplyKeys, extract, parse_reply
-from opto.optimizers.problem import Entry, Problem, Step, read_problem
+from opto.optimizers.problem import Problem, read_problem
 from opto.optimizers.prompts import PromptText, render
 from opto.optimizers.rendering import SYMBOLS, ProblemInstance, instance_of
-from opto.optimizers.requests import Request, schema_format
-from opto.optimizers.schemas import closed, schema_of_object, schemas_of
+from opto.optimizers.requests import Request, reply_format
 from opto.optimizers.tidying import tidied
+from opto.optimizers.worked_example import EXAMPLE as EXAMPLE
+from opto.optimizers.worked_example import json_answer, tagged_answer
 
 Form = Literal["json", "tagged", "compact"]
 
 _KEYS: Mapping[str, str | None] = MappingProxyType(
     {"reasoning": "reasoning", "answer": "answer", "suggestion": "suggestion"}
 )
-_DEFAULT_CONTEXT = 60_000  # tokens, for a model that doesn't say its own
-_PROMPT_TOKENS = 1000  # for what stands around the problem
 
 
 class OptoPrime(ModelOptimizer):
@@ -61,8 +52,7 @@ class OptoPrime(ModelOptimizer):
         form: "json", "tagged" or "compact"; None for what suits the model.
         candidates: how many proposals to ask for in a step.
         select: scores an update; the best candidate wins (the first if None).
-        problem_tokens: how long the problem may be; None for what the model's context allows.
-        settings: `config_list`, `prompts` and `options` of `ModelOptimizer`.
+        settings: `config_list`, `prompts`, `options` and `problem_tokens` of `ModelOptimizer`.
     """
 
     default_prompt_symbols = SYMBOLS
@@ -92,7 +82,6 @@ class OptoPrime(ModelOptimizer):
         form: Form | None = None,
         candidates: int = 1,
         select: Score | None = None,
-        problem_tokens: int | None = None,
         log: bool = True,
         **settings: Any,
     ) -> None:
@@ -109,9 +98,7 @@ class OptoPrime(ModelOptimizer):
             message = f"candidates must be at least 1, got {candidates}"
             raise InvalidArgument(message)
         self.candidate_count, self.select = candidates, select
-        self.problem_tokens = problem_tokens
         self._steps = 0
-        self.summary_log: list[dict[str, Any]] | None = [] if log else None
 
     def kept_state(self) -> dict[str, Any]:
         """Return the log, the memory, and the count of steps."""
@@ -127,16 +114,11 @@ class OptoPrime(ModelOptimizer):
         self._steps = int(state.get("steps", self._steps))
 
     @property
-    def abilities(self) -> Abilities:
-        """What the model can do; asked when needed, as it may decide which model is used."""
-        return abilities_of(self.llm)
-
-    @property
     def form(self) -> Form:
         """The form in which answers are asked for."""
         if self._form is not None:
             return self._form
-        return "compact" if self.abilities.size == "small" else "json"
+        return "compact" if self.budget.abilities.size == "small" else "json"
 
     # ---- the problem -----------------------------------------------------------------------------
 
@@ -160,35 +142,21 @@ class OptoPrime(ModelOptimizer):
         own = {symbol: key for key, symbol in self.prompt_symbols.items()}
         return own.get(title, title)
 
-    @property
-    def room(self) -> int:
-        """How many characters a problem may have."""
-        tokens = self.problem_tokens
-        if tokens is None:
-            context = self.abilities.context_tokens or _DEFAULT_CONTEXT
-            tokens = max(context - self.answer_tokens - _PROMPT_TOKENS, 500)
-        return tokens * CHARACTERS_PER_TOKEN
+    def folded(self, problem: Problem, tokens: int | None = None) -> tuple[Problem, int]:
+        """Return a problem as it fits, and how many characters a value may have in it."""
 
-    def folded(self, problem: Problem, room: int | None = None) -> tuple[Problem, int]:
-        """Return a problem as it fits, and how many characters a value may have in it.
+        def written(part: Problem, limit: int) -> str:
+            return str(self.problem_instance(part, limit=limit))
 
-        Tokens are counted by the model's ``count_tokens(text)``, if it has one.
-        """
-        room = self.room if room is None else room
-        counter: Callable[[str], int] | None = getattr(self.llm, "count_tokens", None)
-        if counter is None:
-            return fold(problem, room)
-        count = counter
+        left = self.budget.problem if tokens is None else tokens
+        if self.budget.given is None:
+            left -= self.budget.count(self.remembered())
+        return self.budget.fitted(problem, written, left)
 
-        def measured(folded: Problem, limit: int) -> int:
-            return count(str(self.problem_instance(folded, limit=limit)))
-
-        return fold_measured(problem, room, measured)
-
-    @property
-    def answer_tokens(self) -> int:
-        """How long an answer may be: `max_tokens`, but no more than half of the context."""
-        return min(self.max_tokens, (self.abilities.context_tokens or _DEFAULT_CONTEXT) // 2)
+    def remembered(self) -> str:
+        """Write what was tried before, the oldest first; no more than a quarter of the room."""
+        texts = [as_json([trial]) for trial in self.memory]
+        return "\n\n".join(self.budget.newest(texts, self.budget.problem // 4))
 
     # ---- the prompt ------------------------------------------------------------------------------
 
@@ -205,13 +173,9 @@ class OptoPrime(ModelOptimizer):
     @property
     def example_response(self) -> str:
         """The answer of the example, in the form that is asked for."""
-        reasoning = "a0 + b0 gave 8 and 12 is wanted. b0 is an input, so a0 must become 9."
         if self.form == "tagged":
-            variable = "<variable>\n<name>a0</name>\n<value>\n9\n</value>\n</variable>"
-            return f"<reasoning>\n{reasoning}\n</reasoning>\n{variable}"
-        said = {"reasoning": reasoning, "answer": "", "suggestion": {"a0": 9}}
-        keys = self.json_keys.items()
-        return json.dumps({key: said[name] for name, key in keys if key}, indent=2)
+            return tagged_answer()
+        return json_answer(self._keys)
 
     def construct_prompt(
         self, summary: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
@@ -225,7 +189,7 @@ class OptoPrime(ModelOptimizer):
                 "example": self._example() if self.include_example else "",
                 "problem": str(self.problem_instance(summary, mask, limit=limit)),
                 "refused": self.refusals(),
-                "memory": self.block("memory", memory=as_json(self.memory)),
+                "memory": self.block("memory", memory=self.remembered()),
                 "question": self.block(
                     "optoprime.question", names=names if self.highlight_variables else ""
                 ),
@@ -258,17 +222,18 @@ class OptoPrime(ModelOptimizer):
         problem = self.summarize()
         self._steps += 1
         try:
-            update = self._proposed(problem, self.room, verbose, mask)
+            update = self._proposed(problem, None, verbose, mask)
         except ContextTooLong:
-            smaller = min(self.room, size_of(problem, LIMITS[0])) // 2
-            update = self._proposed(problem, smaller, verbose, mask)
+            folded, limit = self.folded(problem)
+            shown = self.budget.count(str(self.problem_instance(folded, mask, limit=limit)))
+            update = self._proposed(problem, shown // 2, verbose, mask)
         self.memory.add(trial_of(problem))
         return update
 
     def _proposed(
-        self, problem: Problem, room: int, verbose: Verbose, mask: Sequence[str] | None
+        self, problem: Problem, tokens: int | None, verbose: Verbose, mask: Sequence[str] | None
     ) -> UpdateDict:
-        folded, limit = self.folded(problem, room)
+        folded, limit = self.folded(problem, tokens)
         requests = self.requests(folded, mask, limit=limit)
         if self.summary_log is not None:
             instance = str(self.problem_instance(folded, mask, limit=limit))
@@ -293,7 +258,7 @@ class OptoPrime(ModelOptimizer):
                 refused=self.refusals(),
                 memory=self.memory,
                 prompts=self.prompts,
-                schema=self.abilities.json_schema,
+                schema=self.budget.abilities.json_schema,
             )
         system, user = self.construct_prompt(problem, mask, limit=limit)
         return [Request(system, user, tuple(self.wanted()), self._format(problem))]
@@ -301,19 +266,7 @@ class OptoPrime(ModelOptimizer):
     def _format(self, problem: Problem) -> dict[str, Any]:
         if self.form == "tagged" or not self.use_json_object_format:
             return {}
-        if not self.abilities.json_schema:
-            return {"response_format": {"type": "json_object"}}
-        values = schemas_of(problem.variables)
-        suggestion = schema_of_object(values, required=list(values) if len(values) == 1 else [])
-        texts = {
-            key: {"type": "string"}
-            for name, key in self.json_keys.items()
-            if key and name != "suggestion"
-        }
-        schema = schema_of_object({**texts, str(self.json_keys["suggestion"]): suggestion})
-        return {
-            "response_format": schema_format(schema, strict=len(values) == 1 and closed(schema))
-        }
+        return reply_format(problem.variables, self._keys, schema=self.budget.abilities.json_schema)
 
     def _candidate(
         self, requests: Sequence[Request], verbose: Verbose, options: Mapping[str, Any]
@@ -326,7 +279,7 @@ class OptoPrime(ModelOptimizer):
 
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
-        reply = self.call_llm(request.system, request.user, verbose, self.answer_tokens, **given)
+        reply = self.call_llm(request.system, request.user, verbose, **given)
         return self.converted(self.read(reply, request.wanted), reply=reply)
 
     def read(self, reply: str, wanted: Sequence[Wanted]) -> Mapping[str, object]:
@@ -377,17 +330,6 @@ class OptoPrime(ModelOptimizer):
                 raise
             self._refuse(error)
             return {}
-
-
-EXAMPLE = Problem(
-    steps=(Step(1, "add0", "add", (("x", "a0"), ("y", "b0"))),),
-    documentation={"add": "[add] This is an add operator of x and y."},
-    variables={"a0": Entry(5, "a0 must not be negative", "int")},
-    inputs={"b0": Entry(3, None, "int")},
-    others={},
-    outputs={"add0": Entry(8, None, "int")},
-    feedbacks=(("add0", "The result should be 12."),),
-)
 
 
 def _known(

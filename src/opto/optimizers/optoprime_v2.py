@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opto.errors import InvalidArgument
 from opto.optimizers.folding import LIMITS
-from opto.optimizers.memory import Trial
 from opto.optimizers.optimizer import Parameter
 from opto.optimizers.optoprime import Form, OptoPrime
 from opto.optimizers.problem import Entries, Problem
@@ -22,6 +21,7 @@ from opto.optimizers.symbols import OptimizerPromptSymbolSetJSON as OptimizerPro
 from opto.optimizers.symbols import read_answer
 from opto.optimizers.utils import extract_xml_like_data as extract_xml_like_data
 from opto.optimizers.utils import truncate_expression as truncate_expression
+from opto.optimizers.worked_example import REASONING
 
 Truncate = Callable[[str, int], str]
 _FIXED = ("prompt_symbols", "json_keys", "form", "highlight_variables")
@@ -178,8 +178,7 @@ class OptoPrimeV2(OptoPrime):
     @property
     def example_response(self) -> str:
         """The answer of the example, in the form that is asked for."""
-        reasoning = "a0 + b0 gave 8 and 12 is wanted. b0 is an input, so a0 must become 9."
-        return self.optimizer_prompt_symbol_set.example_output(reasoning, {"a0": 9})
+        return self.optimizer_prompt_symbol_set.example_output(REASONING, {"a0": 9})
 
     def construct_prompt(
         self, summary: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
@@ -193,7 +192,7 @@ class OptoPrimeV2(OptoPrime):
                 "example": self._example() if self.include_example else "",
                 "problem": str(self.problem_instance(summary, mask, limit=limit)),
                 "refused": self.refusals(),
-                "memory": self.block("memory", memory=self.remembered(self.memory)),
+                "memory": self.block("memory", memory=self.remembered()),
                 "question": self.block(self.question_prompt, names=", ".join(summary.variables)),
                 "final": self.final_prompt,
             },
@@ -201,13 +200,15 @@ class OptoPrimeV2(OptoPrime):
         )
         return system, user
 
-    def remembered(self, trials: Iterable[Trial]) -> str:
-        """Write what was tried before, the oldest first."""
+    def remembered(self) -> str:
+        """Write what was tried before, the oldest first; no more than a quarter of the room."""
         symbols = self.optimizer_prompt_symbol_set
-        return "\n\n".join(
-            str(MemoryInstance(trial.variables, trial.feedback, symbols, index))
-            for index, trial in enumerate(trials, start=1)
+        rounds = (
+            MemoryInstance(trial.variables, trial.feedback, symbols, index)
+            for index, trial in enumerate(self.memory, start=1)
         )
+        texts = [str(instance) for instance in rounds]
+        return "\n\n".join(self.budget.newest(texts, self.budget.problem // 4))
 
     # ---- asking ----------------------------------------------------------------------------------
 

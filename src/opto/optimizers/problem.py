@@ -6,51 +6,18 @@ rendering, asking) works on it alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from opto.optimizers.runs import Call, Later, Run, Steps
+from opto.optimizers.runs import Entries as Entries
+from opto.optimizers.runs import Entry as Entry
+from opto.optimizers.runs import Step as Step
 from opto.trace.nodes import MessageNode, ParameterNode
 from opto.trace.propagators import TraceGraph
 
-
-class Entry(NamedTuple):
-    """A value of the run.
-
-    Attributes:
-        data: the value.
-        constraint: what a new value must satisfy, or a hint; None if nothing was said.
-        kind: its type as it is shown: "int", "str", ..., or "code".
-    """
-
-    data: object
-    constraint: str | None = None
-    kind: str = ""
-
-
-class Step(NamedTuple):
-    """An operation of the run.
-
-    Attributes:
-        level: how far from the roots.
-        output: name of the result.
-        function: name of the operation.
-        inputs: pairs of argument and name of the value.
-    """
-
-    level: int
-    output: str
-    function: str
-    inputs: tuple[tuple[str, str], ...]
-
-    @property
-    def text(self) -> str:
-        """The operation as a line of code."""
-        arguments = ", ".join(f"{argument}={name}" for argument, name in self.inputs)
-        return f"{self.output} = {self.function}({arguments})"
-
-
-Entries = Mapping[str, Entry]
+_FEW = 1000  # values; of a longer run, names and values are looked up when they are shown
 
 
 @dataclass(frozen=True)
@@ -68,7 +35,7 @@ class Problem:
         folded: the lines to show for the steps, if they are too many to be shown one by one.
     """
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     documentation: Mapping[str, str]
     variables: Entries
     inputs: Entries
@@ -76,6 +43,15 @@ class Problem:
     outputs: Entries
     feedbacks: tuple[tuple[str, str], ...]
     folded: tuple[str, ...] | None = None
+
+    def whole(self) -> Problem:
+        """Return the problem with all names and values looked up: it is independent of the run."""
+        return replace(
+            self,
+            steps=tuple(self.steps),
+            inputs=dict(self.inputs),
+            others=dict(self.others),
+        )
 
     @property
     def code(self) -> tuple[str, ...]:
@@ -156,39 +132,66 @@ def read_problem(
     """
     names = (book or NameBook(parameters)).copy()
     wanted = {id(node): node for node in parameters if node.trainable}
-    outputs = {id(note.output): note.output for note in graph.notes}
-    steps: list[Step] = []
+    outputs = list({id(note.output): note.output for note in graph.notes}.values())
     calls = _Calls()
-    inputs: dict[str, Entry] = {}
-    others: dict[str, Entry] = {}
-    seen: set[int] = set()
-    variables: set[int] = set()
-    ordered = ((level, node) for level, nodes in enumerate(graph.by_level) for node in nodes)
-    for level, node in ordered:
-        name = names.name(node)
-        parents = node._inputs
-        computed = bool(parents) and all(id(parent) in seen for parent in parents)
-        seen.add(id(node))
-        if id(node) in wanted:
-            variables.add(id(node))
-            continue
-        if computed:
-            steps.append(Step(level, name, calls.name(node), _arguments(node, names)))
-        if id(node) not in outputs:
-            (others if computed else inputs)[name] = entry_of(node)
-    return Problem(
-        tuple(steps),
+    run, numbers = _read(graph.by_level, wanted, outputs, calls, names)
+    problem = Problem(
+        Steps(run),
         calls.documentation,
-        {names.name(p): entry_of(p) for p in wanted.values() if id(p) in variables},
-        inputs,
-        others,
-        {names.name(n): entry_of(n) for key, n in outputs.items() if key not in variables},
+        {names.name(p): entry_of(p) for key, p in wanted.items() if key in numbers},
+        Later(lambda: run.entries(run.inputs())),
+        Later(lambda: run.entries(run.others())),
+        {names.name(n): entry_of(n) for n in outputs if numbers[id(n)] not in run.variables},
         tuple((names.name(note.output), _said(note.feedback)) for note in graph.notes),
     )
+    return problem.whole() if len(numbers) <= _FEW else problem
 
 
-def _arguments(node: MessageNode[Any], names: NameBook) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(node._op.arguments, map(names.name, node._inputs), strict=False))
+def _read(
+    by_level: Sequence[Sequence[Any]],
+    wanted: Collection[int],
+    outputs: Sequence[Any],
+    calls: _Calls,
+    names: NameBook,
+) -> tuple[Run, dict[int, int]]:
+    """Return the run of a graph, and the number of each node by its ``id``."""
+    nodes = [node for level in by_level for node in level]
+    numbers: dict[int, int] = {}
+    call: list[int] = []
+    sources: list[tuple[int, ...]] = []
+    results: list[int] = []
+    levels: list[int] = []
+    made = [-1] * len(nodes)
+    number = 0
+    for level, alike in enumerate(by_level):
+        for node in alike:
+            key = id(node)
+            inputs = node._inputs
+            if inputs and key not in wanted:
+                try:
+                    sources.append(tuple([numbers[id(parent)] for parent in inputs]))
+                except KeyError:  # made of what isn't in the graph: it counts as an input
+                    pass
+                else:
+                    made[number] = len(call)
+                    call.append(calls.number(node))
+                    results.append(number)
+                    levels.append(level)
+            numbers[key] = number
+            number += 1
+    run = Run(
+        calls=calls.known,
+        call=call,
+        sources=sources,
+        results=results,
+        levels=levels,
+        made=made,
+        variables=[numbers[key] for key in wanted if key in numbers],
+        outputs=[numbers[id(node)] for node in outputs],
+        name=lambda value: names.name(nodes[value]),
+        entry=lambda value: entry_of(nodes[value]),
+    )
+    return run, numbers
 
 
 def entry_of(node: Any) -> Entry:
@@ -211,15 +214,19 @@ class _Calls:
 
     def __init__(self) -> None:
         self.documentation: dict[str, str] = {}
+        self.known: list[Call] = []
         self._names: dict[tuple[str, str], str] = {}
-        self._by_op: dict[int, str] = {}
+        self._by_op: dict[int, int] = {}
 
-    def name(self, node: MessageNode[Any]) -> str:
+    def number(self, node: MessageNode[Any]) -> int:
+        """Return which of the `known` calls made a node."""
         op = node._op  # kept alive by its node
-        name = self._by_op.get(id(op))
-        if name is None:
-            name = self._by_op[id(op)] = self._of((op.fun_name, node.description))
-        return name
+        number = self._by_op.get(id(op))
+        if number is None:
+            name = self._of((op.fun_name, node.description))
+            number = self._by_op[id(op)] = len(self.known)
+            self.known.append(Call(name, tuple(op.arguments)))
+        return number
 
     def _of(self, key: tuple[str, str]) -> str:
         if key not in self._names:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from opto.optimizers.names import Wanted
+from opto.optimizers.parsing import ReplyKeys
+from opto.optimizers.problem import Entries
+from opto.optimizers.schemas import closed, schema_of_object, schemas_of
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,21 @@ def schema_format(schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
         "type": "json_schema",
         "json_schema": {"name": "proposal", "strict": strict, "schema": dict(schema)},
     }
+
+
+def reply_format(entries: Entries, keys: ReplyKeys, *, schema: bool) -> dict[str, Any]:
+    """Return the option that asks for new values of these as JSON.
+
+    Args:
+        entries: the variables.
+        keys: the keys of the answer.
+        schema: whether the model honours a schema.
+    """
+    if not schema:
+        return {"response_format": {"type": "json_object"}}
+    values = schemas_of(entries)
+    suggestion = schema_of_object(values, required=list(values) if len(values) == 1 else [])
+    texts = {key: {"type": "string"} for key in (keys.reasoning, keys.answer) if key}
+    wanted = schema_of_object({**texts, keys.suggestion: suggestion})
+    strict = len(values) == 1 and closed(wanted)
+    return {"response_format": schema_format(wanted, strict=strict)}

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from opto.optimizers.layout import Layout
-from opto.optimizers.problem import Step
 from opto.optimizers.repeats import Part, parts_of
 from opto.optimizers.shortening import text_of
 
@@ -16,29 +15,28 @@ _MOST_DIFFERENCES = 6
 _VALUE = 40  # characters of a value that differs between repetitions
 
 
-def call_of(step: Step, variables: Collection[str]) -> tuple[str, list[str]]:
-    """Return an operation as a line of code, and the names in it.
+def call_of(layout: Layout, place: int) -> tuple[str, list[int]]:
+    """Return an operation as a line of code, and the values named in it.
 
     Of very many inputs the first and the last are shown, and all variables among them.
     """
-    inputs = step.inputs
-    if len(inputs) <= _MOST_ARGUMENTS:
-        return step.text, [step.output, *(name for _, name in inputs)]
+    run, operation = layout.run, layout.order[place]
+    sources, call = run.sources[operation], run.calls[run.call[operation]]
     half = _MOST_ARGUMENTS // 2
-    kept = [
-        (index, pair)
-        for index, pair in enumerate(inputs)
-        if index < half or index >= len(inputs) - half or pair[1] in variables
-    ]
+    many = len(sources) > _MOST_ARGUMENTS
+    variables = set(run.variables) if many else ()
     texts: list[str] = []
+    named = [run.results[operation]]
     before = -1
-    for index, (argument, name) in kept:
+    for index, value in enumerate(sources):
+        if many and half <= index < len(sources) - half and value not in variables:
+            continue
         if index > before + 1:
             texts.append(f"... {index - before - 1} more ...")
-        texts.append(f"{argument}={name}")
+        texts.append(f"{call.arguments[index]}={run.name(value)}")
+        named.append(value)
         before = index
-    text = f"{step.output} = {step.function}({', '.join(texts)})"
-    return text, [step.output, *(name for _, (_, name) in kept)]
+    return f"{run.name(named[0])} = {call.function}({', '.join(texts)})", named
 
 
 class FoldedCode:
@@ -46,24 +44,23 @@ class FoldedCode:
 
     Attributes:
         lines: what to show.
-        steps: the operations that are shown as they are.
-        named: the names in their lines.
+        shown: the places of the operations that are shown as they are.
+        named: the values named in their lines.
     """
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.lines: list[str] = []
-        self.steps: list[Step] = []
-        self.named: set[str] = set()
+        self.shown: list[int] = []
+        self.named: set[int] = set()
 
     def add(self, part: Part, shift: int = 0) -> None:
         """Show a part; of what repeats the first and the last time."""
         if not part.body:
-            step = self._layout.steps[part.start + shift]
-            text, names = call_of(step, self._layout.problem.variables)
+            text, named = call_of(self._layout, part.start + shift)
             self.lines.append(text)
-            self.steps.append(step)
-            self.named.update(names)
+            self.shown.append(part.start + shift)
+            self.named.update(named)
             return
         for item in part.body:
             self.add(item, shift)
@@ -84,32 +81,32 @@ class FoldedCode:
 
     def _carries(self, part: Part, shift: int) -> bool:
         """Whether a repetition uses results of the one before."""
-        steps, position = self._layout.steps, self._layout.position
-        second = part.start + shift + part.period
+        layout = self._layout
         first = part.start + shift
+        second = first + part.period
         return any(
-            first <= position.get(name, -1) < second
-            for step in steps[second : second + part.period]
-            for _, name in step.inputs
+            first <= layout.place[value] < second
+            for place in range(second, second + part.period)
+            for value in layout.sources(place)
         )
 
     def _differences(self, part: Part, shift: int) -> Iterator[str]:
         """Tell the inputs that each repetition has of its own."""
-        layout, inputs = self._layout, self._layout.problem.inputs
+        layout = self._layout
         first = part.start + shift
-        for at in _leaves(part):
-            step = layout.steps[at + shift]
-            offset = at + shift - first
-            for index, (argument, name) in enumerate(step.inputs):
-                if name not in inputs:
+        for leaf in _leaves(part):
+            at = leaf + shift
+            arguments = layout.step(at).inputs
+            for index, value in enumerate(layout.sources(at)):
+                if value not in layout.inputs:
                     continue
-                names = [
-                    layout.steps[first + time * part.period + offset].inputs[index][1]
-                    for time in range(1, part.times - 1)
-                ]
-                if names[0] != name:
-                    texts = [text_of(inputs[n].data, _VALUE) for n in names if n in inputs]
-                    yield f"{argument} of {step.function} is {_listed(texts)}"
+                others = range(at + part.period, first + part.length - part.period, part.period)
+                values = [layout.sources(place)[index] for place in others]
+                if values[0] != value:
+                    known = (layout.run.entry(v) for v in values if v in layout.inputs)
+                    texts = [text_of(entry.data, _VALUE) for entry in known]
+                    argument, function = arguments[index][0], layout.function(at)
+                    yield f"{argument} of {function} is {_listed(texts)}"
 
 
 def _leaves(part: Part) -> Iterator[int]:
@@ -133,35 +130,80 @@ def _listed(texts: Sequence[str]) -> str:
     return f"{', '.join(texts[:3])}, ... {texts[-1]} ({len(counts)} different values)"
 
 
-def kinds_of(steps: Iterable[Step], layout: Layout, named: Collection[str]) -> Iterator[str]:
-    """Tell of operations that aren't shown: each kind once, with what it works on."""
-    counts: Counter[str] = Counter()
-    sources: dict[str, dict[str, None]] = {}
-    results: dict[str, list[str]] = {}
-    for step in steps:
-        counts[step.function] += 1
-        known = sources.setdefault(step.function, {})
-        for _, name in step.inputs:
-            known[_kind(name, layout)] = None
-        if step.output in named:
-            results.setdefault(step.function, []).append(step.output)
-    yield f"# {counts.total()} operations farther away are not shown one by one:"
-    for function, many in counts.most_common():
-        text = f"# {function} {many} times, on {_named(list(sources[function]))}"
-        if function in results:
-            text += f"; among the results: {_named(results[function])}"
-        yield text
+class Kinds:
+    """What kinds of operations there are and on what they work, counted once for a whole run."""
 
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        calls = layout.run.calls
+        self._functions = list(dict.fromkeys(call.function for call in calls))
+        self._function = [self._functions.index(call.function) for call in calls]
+        self._labels = [f"results of {name}" for name in self._functions]
+        self._kind = self._kinds()
+        self._counts, self._pairs = self._counted(range(len(layout.order)))
 
-def _kind(name: str, layout: Layout) -> str:
-    problem = layout.problem
-    if name in problem.variables:
-        return name
-    made = layout.position.get(name)
-    if made is not None:
-        return f"results of {layout.steps[made].function}"
-    entry = problem.inputs.get(name)
-    return f"inputs of type {entry.kind}" if entry else name
+    def told(self, shown: Collection[int], named: Collection[int]) -> Iterator[str]:
+        """Tell of the operations that aren't shown: each kind once.
+
+        Args:
+            shown: the places of the operations that are, repetitions included.
+            named: the values that are named in their lines.
+        """
+        counts, pairs = Counter(self._counts), Counter(self._pairs)
+        seen, seen_pairs = self._counted(shown)
+        counts.subtract(seen)
+        pairs.subtract(seen_pairs)
+        sources: dict[int, list[str]] = {}
+        for pair, many in pairs.items():
+            if many:
+                function, kind = divmod(pair, len(self._labels))
+                sources.setdefault(function, []).append(self._labels[kind])
+        results = self._results(shown, named)
+        yield f"# {sum(counts.values())} operations farther away are not shown one by one:"
+        for function, many in counts.most_common():
+            if many:
+                name = self._functions[function]
+                text = f"# {name} {many} times, on {_named(sources[function])}"
+                found = results.get(name)
+                yield f"{text}; among the results: {_named(found)}" if found else text
+
+    def _results(self, shown: Collection[int], named: Collection[int]) -> dict[str, list[str]]:
+        """Return the values that are named but whose making isn't shown, by function."""
+        layout, apart = self._layout, set(shown)
+        results: dict[str, list[str]] = {}
+        for place, value in sorted((layout.place[value], value) for value in named):
+            if place >= 0 and place not in apart:
+                results.setdefault(layout.function(place), []).append(layout.run.name(value))
+        return results
+
+    def _kinds(self) -> list[int]:
+        """Return the number of the label of each value, and complete the labels."""
+        run, labels = self._layout.run, dict[str, int]()
+        own = {value: name for name, value in self._layout.variables.items()}
+        kinds: list[int] = []
+        for value, by in enumerate(run.made):
+            if by >= 0:
+                kinds.append(self._function[run.call[by]])
+                continue
+            label = own.get(value) or f"inputs of type {run.entry(value).kind}"
+            kinds.append(labels.setdefault(label, len(self._labels) + len(labels)))
+        self._labels += labels
+        return kinds
+
+    def _counted(self, places: Iterable[int]) -> tuple[Counter[int], Counter[int]]:
+        """Count the operations of each function, and what they work on."""
+        run, order, width = self._layout.run, self._layout.order, len(self._labels)
+        function, kind, call, sources = self._function, self._kind, run.call, run.sources
+        operations = [order[place] for place in places]
+        counts = Counter([function[call[operation]] for operation in operations])
+        pairs = Counter(
+            [
+                function[call[operation]] * width + kind[value]
+                for operation in operations
+                for value in sources[operation]
+            ]
+        )
+        return counts, pairs
 
 
 def _named(names: list[str]) -> str:
@@ -174,21 +216,21 @@ def ways_of(layout: Layout) -> Iterator[str]:
     """Tell for each variable the operations on its shortest way to an output."""
     towards = layout.next_towards_output()
     alike: dict[str, list[str]] = {}
-    for variable in layout.problem.variables:
-        if towards.get(variable):
-            alike.setdefault(_way(variable, towards, layout), []).append(variable)
+    for name, value in layout.variables.items():
+        if towards.get(value, -1) >= 0:
+            alike.setdefault(_way(value, towards, layout), []).append(name)
     for way, variables in alike.items():
         reach = "reaches" if len(variables) == 1 else "reach"
         yield f"# {', '.join(variables)} {reach} {way}"
 
 
-def _way(variable: str, towards: dict[str, str], layout: Layout) -> str:
+def _way(variable: int, towards: dict[int, int], layout: Layout) -> str:
     functions: list[str] = []
-    name = variable
-    while towards[name]:
-        name = towards[name]
-        functions.append(layout.steps[layout.position[name]].function)
-    return f"{name} through {', '.join(_brief(functions, parts_of(functions)))}"
+    value = variable
+    while towards[value] >= 0:
+        value = towards[value]
+        functions.append(layout.function(layout.place[value]))
+    return f"{layout.run.name(value)} through {', '.join(_brief(functions, parts_of(functions)))}"
 
 
 def _brief(functions: Sequence[str], parts: Sequence[Part]) -> Iterator[str]:
