@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from opto.optimizers.backprop import Gradients, backward_waves
+from opto.optimizers.backprop import MOST_ASKED, Gradients, backward_waves
 from opto.optimizers.problem import Entry, Problem, Step
 
 
@@ -11,8 +11,10 @@ def test_gradients() -> None:
     gradients.add("a", "two")
     assert gradients.of("a") == ["one", "two"]
     assert gradients.text("a") == "- one\n- two"
-    gradients.replace("a", "three")
-    assert gradients.of("a") == ["three"]
+    gradients.replace("a", ["three", " ", "four "])
+    assert gradients.of("a") == ["three", "four"]
+    gradients.replace("a", [""])
+    assert gradients.of("a") == ["three", "four"], "an empty summary doesn't lose the feedback"
 
 
 def test_waves_go_from_consumers_to_producers() -> None:
@@ -25,3 +27,13 @@ def test_waves_go_from_consumers_to_producers() -> None:
     problem = Problem(steps, {}, {"v": Entry(1)}, {"i": Entry(1)}, {}, {"r": Entry(1)}, ())
     waves = [[(way.step.output, way.inputs) for way in wave] for wave in backward_waves(problem)]
     assert waves == [[("r", ("p", "q"))], [("p", ("v",)), ("q", ("v",))]]
+
+
+def test_an_operation_of_many_inputs_comes_in_parts() -> None:
+    many = MOST_ASKED * 2 + 1
+    variables = {f"v{at}": Entry(at) for at in range(many)}
+    step = Step(1, "r", "f", tuple((f"x{at}", name) for at, name in enumerate(variables)))
+    problem = Problem((step,), {}, variables, {}, {}, {"r": Entry(1)}, ())
+    (wave,) = backward_waves(problem)
+    assert [len(way.inputs) for way in wave] == [MOST_ASKED, MOST_ASKED, 1]
+    assert [name for way in wave for name in way.inputs] == list(variables)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from opto.optimizers.problem import Problem, Step
 
+MOST_ASKED = 16  # inputs in one question
+
 
 class Gradients:
     """What was said of each value; what is said twice of one value counts once."""
@@ -22,9 +24,10 @@ class Gradients:
         if text.strip():
             self._texts.setdefault(name, {})[text.strip()] = None
 
-    def replace(self, name: str, text: str) -> None:
-        """Put one feedback in the place of all on a value."""
-        self._texts[name] = {text.strip(): None}
+    def replace(self, name: str, texts: Iterable[str]) -> None:
+        """Put other feedbacks in the place of all on a value, unless they are empty."""
+        kept = {text.strip(): None for text in texts if text.strip()}
+        self._texts[name] = kept or self._texts.get(name, {})
 
     def of(self, name: str) -> list[str]:
         """Return all feedbacks on a value."""
@@ -51,7 +54,8 @@ class Way(NamedTuple):
 def backward_waves(problem: Problem) -> Iterator[list[Way]]:
     """Yield the operations between variables and outputs, consumers first.
 
-    Those of one wave don't need one another's feedback.
+    Those of one wave don't need one another's feedback. An operation of very many inputs comes
+    several times.
     """
     depends = set(problem.variables)
     ways: list[Way] = []
@@ -62,4 +66,10 @@ def backward_waves(problem: Problem) -> Iterator[list[Way]]:
             ways.append(Way(step, inputs))
     ways.sort(key=lambda way: way.step.level, reverse=True)
     for _, wave in groupby(ways, key=lambda way: way.step.level):
-        yield list(wave)
+        yield [part for way in wave for part in _parts(way)]
+
+
+def _parts(way: Way) -> Iterator[Way]:
+    """Yield an operation of very many inputs several times, each time with some of them."""
+    for at in range(0, len(way.inputs), MOST_ASKED):
+        yield Way(way.step, way.inputs[at : at + MOST_ASKED])

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from opto.errors import ProposalError
-from opto.optimizers.backprop import Gradients, Way, backward_waves
+from opto.optimizers.backprop import Gradients, backward_waves
 from opto.optimizers.buffers import FIFOBuffer
 from opto.optimizers.model import ModelOptimizer, Verbose
 from opto.optimizers.names import Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import parse_reply
-from opto.optimizers.problem import Entry, Problem, read_problem
+from opto.optimizers.problem import Problem, read_problem
 from opto.optimizers.prompts import PromptText
+from opto.optimizers.questions import Question, Questions, groups_of
 from opto.optimizers.shortening import text_of
 
-Question: TypeAlias = "tuple[str, str]"
 _LONGEST_FEEDBACK = 4000  # characters; longer feedback from several places is summarised first
+_MOST_ROUNDS = 4  # of summaries of summaries
 
 
 class TextGrad(ModelOptimizer):
@@ -92,69 +93,34 @@ class TextGrad(ModelOptimizer):
     def gradients(self, problem: Problem, verbose: Verbose = False) -> Gradients:  # noqa: FBT002
         """Return the feedback on every value that depends on a variable."""
         gradients = Gradients(problem.feedbacks)
-        values = _all_values(problem)
+        questions = Questions(problem, self.prompts, self.budget, self.print_limit)
         for wave in backward_waves(problem):
             ways = [way for way in wave if gradients.text(way.step.output)]
-            self._summarise([way.step.output for way in ways], values, gradients, verbose)
-            questions = [self._question(way, problem, values, gradients) for way in ways]
-            for way, answer in zip(ways, self._answers(questions, verbose), strict=True):
+            self._summarise([way.step.output for way in ways], questions, gradients, verbose)
+            asked = [questions.backward(way, gradients.text(way.step.output)) for way in ways]
+            for way, answer in zip(ways, self._answers(asked, verbose), strict=True):
                 for name, text in _shared(answer, way.inputs):
                     gradients.add(name, text)
-        self._summarise(list(problem.variables), values, gradients, verbose)
+        self._summarise(list(problem.variables), questions, gradients, verbose)
         return gradients
 
-    def _question(
-        self, way: Way, problem: Problem, values: dict[str, Entry], gradients: Gradients
-    ) -> Question:
-        """Return the prompts that ask for the feedback on the inputs of an operation."""
-        step = way.step
-        kind = "one" if len(way.inputs) == 1 else "several"
-        names = {"name": way.inputs[0]} if kind == "one" else {"names": ", ".join(way.inputs)}
-        user = self.prompts.render(
-            "textgrad.backward.user",
-            call=step.text,
-            documentation=problem.documentation.get(step.function, ""),
-            inputs="\n".join(self._value(name, values) for _, name in step.inputs),
-            output=self._value(step.output, values),
-            feedback=gradients.text(step.output),
-            question=self.prompts.render(f"textgrad.backward.{kind}", **names),
-        )
-        return self.prompts.text("textgrad.backward.system"), user
-
-    def _value(self, name: str, values: dict[str, Entry]) -> str:
-        entry = values.get(name)
-        if entry is None:
-            return name
-        limit = None if name in self.memory else self.print_limit  # parameters stay whole
-        return f"{name} = {text_of(entry.data, limit)}"
-
     def _summarise(
-        self,
-        names: Sequence[str],
-        values: dict[str, Entry],
-        gradients: Gradients,
-        verbose: Verbose,
+        self, names: Sequence[str], questions: Questions, gradients: Gradients, verbose: Verbose
     ) -> None:
         """Put a summary in the place of feedbacks from several places, where they are long."""
-        long = [
-            name
-            for name in dict.fromkeys(names)
-            if len(gradients.of(name)) > 1 and len(gradients.text(name)) > _LONGEST_FEEDBACK
-        ]
-        system = self.prompts.text("textgrad.aggregate.system")
-        questions = [
-            (
-                system,
-                self.prompts.render(
-                    "textgrad.aggregate.user",
-                    value=self._value(name, values),
-                    feedback=gradients.text(name),
-                ),
-            )
-            for name in long
-        ]
-        for name, answer in zip(long, self._answers(questions, verbose), strict=True):
-            gradients.replace(name, answer)
+        most = min(_LONGEST_FEEDBACK, questions.most)
+        for _ in range(_MOST_ROUNDS):
+            long = {
+                name: groups_of(gradients.of(name), questions.most)
+                for name in dict.fromkeys(names)
+                if len(gradients.of(name)) > 1 and len(gradients.text(name)) > most
+            }
+            if not long:
+                break
+            asked = [questions.summary(name, group) for name in long for group in long[name]]
+            answers = iter(self._answers(asked, verbose))
+            for name, groups in long.items():
+                gradients.replace(name, [next(answers) for _ in groups])
 
     def _answers(self, questions: Sequence[Question], verbose: Verbose) -> list[str]:
         """Ask all questions at the same time, the same one once."""
@@ -167,6 +133,7 @@ class TextGrad(ModelOptimizer):
 
     def _updated(self, problem: Problem, name: str, feedback: str, verbose: Verbose) -> UpdateDict:
         entry = problem.variables[name]
+        past = self.budget.newest(self.memory[name], self.budget.problem // 4)
         opening, closing = self.new_variable_tags
         marks = {"open": opening, "close": closing}
         user = self.prompts.render(
@@ -177,7 +144,7 @@ class TextGrad(ModelOptimizer):
             constraint=self.block("textgrad.constraint", constraint=entry.constraint or ""),
             value=text_of(entry.data),
             feedback=feedback,
-            past=self.block("textgrad.past", past="\n".join(self.memory[name])),
+            past=self.block("textgrad.past", past="\n".join(past)),
             refused=self.refusals(),
             **marks,
         )
@@ -196,10 +163,6 @@ class TextGrad(ModelOptimizer):
             return parse_reply(reply, wanted).values[name]
         message = f"the reply has no new value of {name} between {opening} and {closing}"
         raise ProposalError(message, reply=reply)
-
-
-def _all_values(problem: Problem) -> dict[str, Entry]:
-    return {**problem.variables, **problem.inputs, **problem.others, **problem.outputs}
 
 
 def _shared(answer: str, names: Sequence[str]) -> list[tuple[str, str]]:

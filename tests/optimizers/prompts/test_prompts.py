@@ -14,8 +14,9 @@ from opto.optimizers import OPRO, OPROv2, OptoPrime, OptoPrimeMulti, OptoPrimeV2
 from opto.optimizers.backprop import Gradients
 from opto.optimizers.memory import trial_of
 from opto.optimizers.optoprime_v2 import OptimizerPromptSymbolSetJSON
-from opto.optimizers.problem import Entry
+from opto.optimizers.problem import Entry, Problem
 from opto.optimizers.prompts import Prompts, PromptText, placeholders, render
+from opto.optimizers.questions import Questions
 from opto.testing import ScriptedModel
 from opto.trace import GRAPH, ParameterNode, bundle, node
 
@@ -203,7 +204,9 @@ def test_textgrad(snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) 
     gradients = Gradients()
     for text in ("too big", "must be even"):
         gradients.add("x0", text)
-    optimizer._summarise(["x0"], {"x0": Entry(3)}, gradients, verbose=False)
+    problem = Problem((), {}, {"x0": Entry(3)}, {}, {}, {}, ())
+    questions = Questions(problem, optimizer.prompts, optimizer.budget, 2000)
+    optimizer._summarise(["x0"], questions, gradients, verbose=False)
     summaries = asked(llm)
     for memory in optimizer.memory.values():
         memory.add("an earlier feedback")
