@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opto.llm.accounting import tagged as tagged
 from opto.llm.accounting import usage as usage
+from opto.llm.anthropic import AnthropicModel as AnthropicModel
 from opto.llm.base import Abilities as Abilities
 from opto.llm.base import ChatMessage as ChatMessage
 from opto.llm.base import ChatModel as ChatModel
@@ -21,6 +22,7 @@ from opto.llm.cached import Cached as Cached
 from opto.llm.choice import Selection as Selection
 from opto.llm.default import LLM as LLM
 from opto.llm.fallback import Fallback as Fallback
+from opto.llm.google import GeminiModel as GeminiModel
 from opto.llm.limiter import Limited as Limited
 from opto.llm.limiter import RateLimiter as RateLimiter
 from opto.llm.local import LocalModel as LocalModel

@@ -11,8 +11,8 @@ from opto.llm.budgeted import Budgeted
 from opto.llm.cache import Cache
 from opto.llm.cached import Cached
 from opto.llm.fallback import Fallback
+from opto.llm.http_model import HttpModel
 from opto.llm.limiter import Limited, RateLimiter
-from opto.llm.openai_compatible import OpenAICompatible
 from opto.llm.rate import Rate
 from opto.llm.recorded import Recorded
 from opto.llm.tally import Budget, Tally
@@ -60,7 +60,7 @@ class Around:
         if self.rate is None:
             return model
         rate = Rate(**self.rate) if isinstance(self.rate, Mapping) else self.rate
-        if not isinstance(model, OpenAICompatible):
+        if not isinstance(model, HttpModel):
             return Limited(model, rate)
         model.limiter = RateLimiter(rate) if isinstance(rate, Rate) else rate
         return model

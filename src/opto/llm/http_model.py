@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import re
 import time
 import weakref
 from abc import abstractmethod
@@ -17,7 +18,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from opto.errors import AuthenticationFailed, InvalidArgument, ModelError, RateLimited, Timeout
+from opto.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    InvalidArgument,
+    ModelError,
+    RateLimited,
+    Timeout,
+)
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
@@ -36,6 +44,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger("opto.llm")
+_OPTIONAL = (
+    *("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"),
+    *("logit_bias", "parallel_tool_calls", "max_tokens"),
+)
+_UNSUPPORTED = re.compile(
+    r"unsupported|(?:not|n't) support|deprecated|no longer|unrecognized|not permitted"
+    r"|unknown (?:parameter|name|field|argument)"
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +112,7 @@ class HttpModel(Backend):
         self.retry = retry if max_attempts is None else retry.limited_to(max_attempts)
         self.options = options
         self._abilities, self._silence = abilities, limits.silence
+        self._refused: frozenset[str] = frozenset()
         self._key = self._key_of(api_key)
         self._exchange = Exchange(self.base_url, max_bytes=limits.max_bytes)
         self.limiter = RateLimiter(rate) if isinstance(rate, Rate) else rate or self._shared()
@@ -119,6 +136,16 @@ class HttpModel(Backend):
     def _assembly(self, head: Answer) -> Assembly:
         """What reads the stream that follows `head`."""
         raise NotImplementedError
+
+    def _kept(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options without those that the model refused before."""
+        return {name: value for name, value in options.items() if name not in self._refused}
+
+    def _hint(self, error: ModelError) -> str:
+        """What to do about `error`, if there is more to say than it says itself."""
+        if isinstance(error, AuthenticationFailed) and not self._key.reveal():
+            return f"; no API key is set (set {self._key.variable or 'api_key'})"
+        return ""
 
     @abstractmethod
     def _signed(self, key: str | None) -> dict[str, str]:
@@ -153,7 +180,8 @@ class HttpModel(Backend):
         deadline = time.monotonic() + (self.timeout if timeout is None else float(timeout))
         counted = self.limiter.rate.tokens_per_minute
         tokens = most_tokens(Request(messages, chosen)) if counted else 0
-        sent = self._outgoing(chosen.pop("model", None) or self.model, messages, chosen)
+        model = chosen.pop("model", None) or self.model
+        sent = self._outgoing(model, messages, self._kept(chosen))
         await self._exchange.open()
         attempt = 0
         failed: ModelError | None = None
@@ -166,11 +194,26 @@ class HttpModel(Backend):
                 return outcome
             self._sign(outcome, attempt)
             failed = outcome
+            if attempt < self.retry.max_attempts and self._learnt(outcome, chosen):
+                sent = self._outgoing(model, messages, self._kept(chosen))
+                continue
             wait = self.retry.delay(outcome, attempt, deadline - time.monotonic())
             if wait is None or pieces_given():
                 return outcome
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
             await asyncio.sleep(wait)
+
+    def _learnt(self, error: ModelError, options: Mapping[str, Any]) -> bool:
+        """Whether the model refuses options that it can be asked without, from now on."""
+        said = str(error).lower()
+        if not isinstance(error, BadRequest) or not _UNSUPPORTED.search(said):
+            return False
+        given = [name for name in _OPTIONAL if options.get(name) is not None]
+        new = {name for name in given if re.search(rf"\b{name}\b", said)} - self._refused
+        if new:
+            self._refused |= new
+            _log.warning("%s refuses %s; it is asked without", self, ", ".join(sorted(new)))
+        return bool(new)
 
     async def _in_turn(
         self, sent: Outgoing, tokens: int, deadline: float
@@ -208,12 +251,11 @@ class HttpModel(Backend):
 
     def _sign(self, error: ModelError, attempt: int) -> None:
         """Say who failed and how often, and take the key out of what the provider said."""
-        hint = ""
-        if isinstance(error, AuthenticationFailed) and not self._key.reveal():
-            hint = f"; no API key is set (set {self._key.variable or 'api_key'})"
         made = f"{attempt} attempt{'s' if attempt > 1 else ''}"
         said = self._key.redact(str(error))
-        error.args = (f"{self.model} at {public_url(self.base_url)} ({made}): {said}{hint}",)
+        error.args = (
+            f"{self.model} at {public_url(self.base_url)} ({made}): {said}{self._hint(error)}",
+        )
         error.provider, error.model, error.attempts = self.provider, self.model, attempt
         error.request_id = error.request_id and self._key.redact(error.request_id)
 

@@ -19,7 +19,36 @@ OPENAI_KEY = "OPENAI_API_KEY"
 _REASONS = re.compile(r"o\d|gpt-5")  # these refuse max_tokens
 
 
-class OpenAICompatible(HttpModel):
+class ChatCompletions(HttpModel):
+    """A client that speaks OpenAI's chat completions, whoever serves them."""
+
+    STREAMS: ClassVar[bool] = True
+
+    def _outgoing(
+        self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]
+    ) -> Outgoing:
+        if self.base_url == OPENAI_URL and _REASONS.match(model):
+            options = _renamed(options)
+        if options.get("stream"):
+            options.setdefault("stream_options", {"include_usage": True})
+        return Outgoing("/chat/completions", request_body(model, messages, options))
+
+    def _kept(self, options: dict[str, Any]) -> dict[str, Any]:
+        if "max_tokens" in self._refused:
+            options = _renamed(options)
+        return super()._kept(options)
+
+    def _read(self, answer: Answer) -> Completion | ModelError:
+        return read_answer(answer)
+
+    def _assembly(self, head: Answer) -> Assembly:
+        return Chunks(head)
+
+    def _signed(self, key: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"} if key else {}
+
+
+class OpenAICompatible(ChatCompletions):
     """A model behind a URL, called synchronously (the object itself) or with `acall`.
 
     It raises the `ModelError` that fits and nothing else, within its deadline, and retries only
@@ -43,7 +72,6 @@ class OpenAICompatible(HttpModel):
 
     URL: ClassVar[str] = OPENAI_URL
     KEY: ClassVar[str] = OPENAI_KEY
-    STREAMS: ClassVar[bool] = True
 
     @property
     def abilities(self) -> Abilities:
@@ -51,20 +79,8 @@ class OpenAICompatible(HttpModel):
         own = self.base_url == OPENAI_URL
         return self._abilities or Abilities(json_schema=own, tools=own, json_object=own)
 
-    def _outgoing(
-        self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]
-    ) -> Outgoing:
-        if "max_tokens" in options and self.base_url == OPENAI_URL and _REASONS.match(model):
-            options["max_completion_tokens"] = options.pop("max_tokens")
-        if options.get("stream"):
-            options.setdefault("stream_options", {"include_usage": True})
-        return Outgoing("/chat/completions", request_body(model, messages, options))
 
-    def _read(self, answer: Answer) -> Completion | ModelError:
-        return read_answer(answer)
-
-    def _assembly(self, head: Answer) -> Assembly:
-        return Chunks(head)
-
-    def _signed(self, key: str | None) -> dict[str, str]:
-        return {"authorization": f"Bearer {key}"} if key else {}
+def _renamed(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as models that reason want them."""
+    names = {"max_tokens": "max_completion_tokens"}
+    return {names.get(name, name): value for name, value in options.items()}

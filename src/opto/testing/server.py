@@ -1,7 +1,8 @@
 """A model server on the loopback interface, with faults on demand.
 
-It speaks OpenAI's chat completions over real HTTP, streamed if the request asks for it, so that
-what a client does when a provider misbehaves can be tested:
+It speaks OpenAI's chat completions over real HTTP, and by their paths Anthropic's Messages API and
+Google's generateContent, streamed if the request asks for it, so that what a client does when a
+provider misbehaves can be tested:
 ``with ModelServer([Fault(status=503), "fine"]) as server: ...``.
 """
 
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Literal, TypeAlias, cast
 
-from opto.testing.replies import completion_json, event_bytes, stream_events
+from opto.testing.dialects import dialect_of, event_bytes
 
 _CHUNK = b"a" * 65536
 
@@ -219,7 +220,11 @@ class _Handler(BaseHTTPRequestHandler):
         request = self._request()
         with owner.answering():
             answer = owner.take(request)
-            fault = answer if isinstance(answer, Fault) else Fault(body=_good(answer))
+            good = dialect_of(request.path).whole
+            body = good(answer) if isinstance(answer, str) else answer
+            fault = body if isinstance(body, Fault) else Fault(body=body)
+            if fault.body is None:
+                fault = replace(fault, body=good("ok"))
             fault = streamed(fault, request)
             if fault.delay and owner.closing.wait(fault.delay):
                 self.close_connection = True
@@ -307,21 +312,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 def streamed(fault: Fault, request: Request) -> Fault:
     """A good answer to a request that asks for a stream, in events."""
-    body = completion_json("ok") if fault.body is None else fault.body
+    dialect, body = dialect_of(request.path), fault.body
     plain = fault.status < HTTPStatus.MULTIPLE_CHOICES and fault.events is None
-    if not plain or not request.body.get("stream") or not isinstance(body, Mapping):
+    if not plain or not dialect.streams(request.path, request.body):
         return fault
-    if "choices" not in body or fault.size or fault.endless:
+    if not isinstance(body, Mapping) or dialect.mark not in body or fault.size or fault.endless:
         return fault
     wanted = cast("dict[str, Any]", request.body.get("stream_options") or {})
-    events = stream_events(body, usage=bool(wanted.get("include_usage")))
+    events = dialect.events(body, bool(wanted.get("include_usage")))
     if fault.half or fault.reset == "during":
         events = events[: len(events) // 2]
     return replace(fault, body=None, events=events)
-
-
-def _good(answer: str | Mapping[str, Any]) -> Mapping[str, Any]:
-    return completion_json(answer) if isinstance(answer, str) else answer
 
 
 def _body(fault: Fault) -> bytes:
@@ -329,4 +330,4 @@ def _body(fault: Fault) -> bytes:
         return fault.body
     if isinstance(fault.body, str):
         return fault.body.encode("utf-8", "surrogatepass")
-    return json.dumps(completion_json("ok") if fault.body is None else fault.body).encode()
+    return json.dumps(fault.body).encode()
