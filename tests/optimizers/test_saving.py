@@ -85,7 +85,7 @@ def test_it_comes_back_into_itself(tmp_path: Path) -> None:
 
 def test_its_file_looks_like_this(tmp_path: Path, snapshot: SnapshotAssertion) -> None:
     optimizer = OPRO(parameters(1, 2), llm=ScriptedModel([]))
-    optimizer.log = None
+    optimizer.log, optimizer.run = None, "5eed"
     optimizer.save(tmp_path / "x.txt")
 
     assert (tmp_path / "x.txt").read_text("utf-8") == snapshot

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from opto.errors import NotPlainData, ParameterFileError
+from opto.optimizers import OptoPrime
+from opto.optimizers.optimizer import Optimizer
 from opto.records import files
+from opto.testing import ScriptedModel
 from opto.trace import Module, bundle, model
 from opto.trace.containers import Map, Seq
 from opto.trace.nodes import ParameterNode
+from opto.trace.origin import AUTHOR, UNKNOWN, FromFile, FromModel
+from opto.trace.scope import new_scope
 from tests.records.helpers import TEXTS, VALUES, Agent, exact, names, one, saved
 
 
@@ -184,7 +191,8 @@ def test_an_agent_looks_like_this(path: Path, snapshot: SnapshotAssertion) -> No
 
 
 def test_a_change_of_a_line_changes_that_line_and_the_checksum(path: Path) -> None:
-    agent = one("Be brief.\nBe kind.\nBe honest.")
+    agent = one("")
+    agent.parameters()[0]._data = "Be brief.\nBe kind.\nBe honest."
     agent.save(path)
     before = path.read_text("utf-8").split("\n")
     agent.parameters()[0]._data = "Be brief.\nBe very kind.\nBe honest."
@@ -203,14 +211,77 @@ def test_the_text_does_not_depend_on_what_ran_before(path: Path) -> None:
     assert path.read_bytes() == first
 
 
-def test_code_says_who_wrote_it(path: Path) -> None:
+def model_step() -> Any:
+    """A program whose code a model proposed, and whose prompt was set by hand."""
+    program = learner()
+    program.act.parameter._set("def act(self, x):\n    return 0\n")
+    program.act.parameter.origin = FromModel("5eed", 3, "small")
+    program.prompt._data = "By hand."
+    return program
+
+
+def checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_each_value_says_where_it_is_from(path: Path, snapshot: SnapshotAssertion) -> None:
+    model_step().save(path)
+
+    assert path.read_text("utf-8") == snapshot
+
+
+def test_what_is_loaded_is_from_the_file_whatever_that_says(path: Path) -> None:
+    model_step().save(path)
+    other = learner()
+    other.load(path)
+
+    assert other.act.parameter.origin == FromFile(
+        str(path), checksum(path), FromModel("5eed", 3, "small")
+    )
+    assert other.prompt.origin == FromFile(str(path), checksum(path), UNKNOWN)
+
+
+def test_loading_and_saving_leaves_a_file_as_it_is(path: Path) -> None:
+    for program in (learner(), model_step()):
+        program.save(path)
+        before, other = path.read_bytes(), learner()
+        other.load(path)
+        other.save(path)
+
+        assert path.read_bytes() == before
+
+
+def test_a_file_cannot_say_that_code_is_the_authors(path: Path) -> None:
     program = learner()
     program.save(path)
-    assert 'origin: "author"' in path.read_text("utf-8")
+    edited(path, "return x + 1", "return x + 100")
+    program.load(path)
 
-    program.act.parameter._data = "def act(self, x):\n    return 0\n"
-    program.save(path)
-    assert 'origin: "proposed"' in path.read_text("utf-8")
+    assert 'origin: "author"\nvalue: text\n  | def act' in path.read_text("utf-8")
+    assert program.act.parameter.origin == FromFile(str(path), checksum(path))
+    program.save(path.parent / "again.txt")
+    text = (path.parent / "again.txt").read_text("utf-8")
+    assert '\norigin: dict\n  "from": "file"\n' in text
+    assert "return x + 100" in text
+
+
+def test_the_authors_text_is_the_authors_wherever_it_comes_from(path: Path) -> None:
+    learner().save(path)
+    program = model_step()
+    program.load(path)
+
+    assert program.act.parameter.origin == AUTHOR
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ['"proposed"', "3", 'dict\n  "from": "model"', 'dict\n  "from": "heaven"', "list", "None"],
+)
+def test_an_origin_that_is_none_is_refused(path: Path, origin: str) -> None:
+    one("value").save(path)
+    edited(path, 'origin: "author"', f"origin: {origin}")
+
+    assert "section [parameter x]: " in refused(one("value"), path)
 
 
 # ---- what can't be saved -------------------------------------------------------------------------
@@ -278,7 +349,7 @@ def test_text_is_no_code(path: Path) -> None:
     ("old", "new", "problem"),
     [
         ("[parameter x]", "[thing x]", "of a parameter or of state"),
-        ("[parameter x]", "[state x]", "unknown fields: name, type"),
+        ("[parameter x]", "[state x]", "unknown fields: name, origin, type"),
         ('type: "str"\n', "", "missing fields: type"),
         ('type: "str"', 'type: "int"', "'int' and the value is of type str"),
         ('type: "str"', "type: list\n  - 1", "value is of type str"),
@@ -300,15 +371,52 @@ def test_what_is_wrong_in_a_section_is_said(path: Path, old: str, new: str, prob
 # ---- damage, and worse ---------------------------------------------------------------------------
 
 
-def test_a_damaged_file_changes_nothing(path: Path) -> None:
-    agent = Agent()
-    agent.save(path)
+def trained() -> OptoPrime:
+    """An optimizer that took a step, so that it has a memory and a log."""
+    reply = {"reasoning": "more", "answer": "", "suggestion": {"prompt0": "Be quick."}}
+    with new_scope():
+        prompt = ParameterNode("Be brief.\nBe kind.", name="prompt")
+        optimizer = OptoPrime([prompt], llm=ScriptedModel([reply]), memory_size=2, form="json")
+        optimizer.log = [{"system_prompt": "s", "user_prompt": "u", "response": "r"}]
+        optimizer.backward(prompt.upper(), "too slow")
+        optimizer.step()
+    assert prompt.data == "Be quick."
+    return optimizer
+
+
+@pytest.mark.parametrize("make", [Agent, learner, lambda: double, trained])
+def test_a_file_cut_off_at_any_byte_changes_nothing(path: Path, make: Callable[[], Any]) -> None:
+    saver = make()
+    saver.save(path)
     data = path.read_bytes()
-    for length in range(0, len(data), 7):
+    for length in range(len(data)):
         path.write_bytes(data[:length])
-        refused(agent, path)
-        path.write_bytes(data[:length] + bytes([data[length] ^ 4]) + data[length + 1 :])
-        refused(agent, path)
+        untouched(saver, path)
+
+
+@pytest.mark.parametrize("make", [Agent, learner, lambda: double, trained])
+def test_a_flipped_bit_changes_nothing(path: Path, make: Callable[[], Any]) -> None:
+    saver = make()
+    saver.save(path)
+    data = path.read_bytes()
+    dice = random.Random(7)
+    for index in range(len(data)):
+        flipped = data[index] ^ 1 << dice.randrange(8)
+        path.write_bytes(data[:index] + bytes([flipped]) + data[index + 1 :])
+        untouched(saver, path)
+
+
+def state_of(saver: Any) -> Any:
+    if isinstance(saver, Optimizer):
+        return [(p, p._data, p.origin) for p in saver.parameters], saver.kept_state()
+    return [(p, p._data, p.origin) for p in saver.parameters()], None
+
+
+def untouched(saver: Any, path: Path) -> None:
+    before = state_of(saver)
+    with pytest.raises(ParameterFileError):
+        saver.load(path)
+    assert state_of(saver) == before
 
 
 @pytest.mark.covers("A75")

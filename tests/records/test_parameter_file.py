@@ -28,6 +28,30 @@ DATA = written(PLAIN)
 VERSIONS = Path(__file__).parent / "versions"
 
 
+# What the file of each version in the folder says.
+KEPT = {
+    "version-1": PLAIN,
+    "version-2": Document(
+        {"of": "agents.Agent"},
+        [
+            Section("parameter", "act", {"type": "code", "origin": origin, "value": "def act(): 1"})
+            if number == 0
+            else Section(
+                "parameter", f"act.{number}", {"type": "str", "origin": origin, "value": ""}
+            )
+            for number, origin in enumerate(
+                [
+                    {"from": "model", "model": "small", "run": "5eed", "step": 3},
+                    {"from": "file", "path": "old.txt", "sha256": "ab" * 32},
+                    "author",
+                    "unknown",
+                ]
+            )
+        ],
+    ),
+}
+
+
 def signed(text: str) -> bytes:
     body = text.encode()
     return body + f"checksum: sha256 {hashlib.sha256(body).hexdigest()}\n".encode()
@@ -184,7 +208,17 @@ def test_a_file_that_would_be_too_large_is_not_written(monkeypatch: pytest.Monke
 def test_files_of_each_version_are_read_for_ever(path: Path) -> None:
     found = parsed(path.read_bytes(), path.name)
 
-    assert found == PLAIN
+    assert found == KEPT[path.stem]
+
+
+def test_what_was_proposed_when_nobody_kept_by_whom_is_of_unknown_origin() -> None:
+    text = "opto parameters, version 1\n" + "".join(
+        f'\n[parameter {name}]\ntype: "code"\norigin: "{name}"\nvalue: ""\n'
+        for name in ("author", "proposed")
+    )
+
+    sections = parsed(signed(text), "x.txt").sections
+    assert [section.fields["origin"] for section in sections] == ["author", "unknown"]
 
 
 def test_there_is_a_file_of_each_version() -> None:
@@ -203,15 +237,16 @@ def test_older_versions_are_brought_up_step_by_step(monkeypatch: pytest.MonkeyPa
         return document._replace(fields={**document.fields, "third": True})
 
     monkeypatch.setattr(parameter_file, "VERSION", 3)
-    found = parsed(DATA, "x.txt", {1: second, 2: third})
+    first = signed(DATA.decode().replace("version 2", "version 1").rpartition("checksum")[0])
+    found = parsed(first, "x.txt", {1: second, 2: third})
 
     assert found.fields == {"of": "agents.Agent", "second": True, "third": True}
     assert found.sections == PLAIN.sections
 
 
 def test_newer_versions_are_refused_whatever_they_look_like() -> None:
-    newer = signed("opto parameters, version 2\nof: @@\n")
+    newer = signed("opto parameters, version 3\nof: @@\n")
 
-    assert "version 2; this release reads up to 1" in refused(newer)
+    assert "version 3; this release reads up to 2" in refused(newer)
     assert "version 7" in refused(b"opto parameters, version 7\nanything\nsignature: x\n")
     assert "no parameter file" in refused(b"opto parameters, version 99999999999\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import pickletools
@@ -20,6 +21,7 @@ from opto.records import pickles
 from opto.trace import Module
 from opto.trace.containers import Map, Seq
 from opto.trace.nodes import ParameterNode
+from opto.trace.origin import FromFile
 from tests.records.helpers import exact, one
 from tests.records.test_files import learner, refused
 
@@ -101,6 +103,8 @@ def test_a_file_of_the_original_is_read_if_it_may_be(path: Path, protocol: int) 
     assert "pass allow_pickle=True" in refused(program, path)
     program.load(path, allow_pickle=True)
     assert program.prompt.data == "Be kind."
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert program.act.parameter.origin == FromFile(str(path), checksum)
     assert program.act(1).data == 6
 
 

@@ -18,6 +18,7 @@ from opto.trace.code import (
     loader,
     new_filename,
 )
+from opto.trace.origin import UNKNOWN, Origin
 from tests.trace.helpers import node
 
 LIMIT = 10
@@ -29,13 +30,13 @@ def top(x: Any) -> Any:
 
 def compiled(text: str, fun: Any = top, helpers: Any = None, owner: str = "") -> Any:
     surroundings = Surroundings(fun, helpers or {}, owner)
-    return load_in_process(textwrap.dedent(text), surroundings, new_filename("top"), "").function
+    return load_in_process(textwrap.dedent(text), surroundings, new_filename("top"), UNKNOWN).function
 
 
 def test_a_text_is_compiled_under_a_name_of_its_own() -> None:
     surroundings = Surroundings(top, {}, "")
-    one = load_in_process("def top(x): return x + 1", surroundings, new_filename("top"), "")
-    two = load_in_process("def top(x): return x + 2", surroundings, new_filename("top"), "")
+    one = load_in_process("def top(x): return x + 1", surroundings, new_filename("top"), UNKNOWN)
+    two = load_in_process("def top(x): return x + 2", surroundings, new_filename("top"), UNKNOWN)
 
     assert (one.function(1), two.function(1)) == (2, 3)
     assert one.filename != two.filename
@@ -183,7 +184,7 @@ def test_the_way_of_running_is_chosen_by_name(monkeypatch: pytest.MonkeyPatch) -
     assert loader(None) is LOADERS.get(DEFAULT)
     assert loader("inprocess") is load_in_process
 
-    def mine(text: str, surroundings: Surroundings, filename: str, provenance: str) -> Loaded:
+    def mine(text: str, surroundings: Surroundings, filename: str, origin: Origin) -> Loaded:
         return Loaded(text, top, filename, None)
 
     assert loader(mine) is mine

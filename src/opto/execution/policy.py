@@ -11,6 +11,7 @@ from opto.execution.isolated import load_isolated
 from opto.execution.limits import COMPUTING, Limits
 from opto.execution.portable import load_portable
 from opto.trace.code import EXECUTION, Loaded, Surroundings, load_in_process
+from opto.trace.origin import UNKNOWN, Origin
 
 Name = Literal["inprocess", "isolated", "portable"]
 
@@ -36,15 +37,16 @@ class Policy:
     namespaces: bool = True
 
     def __call__(
-        self, text: str, surroundings: Surroundings, filename: str, provenance: str
+        self, text: str, surroundings: Surroundings, filename: str, origin: Origin
     ) -> Loaded:
         """Load code under this policy; see `opto.trace.code.Loader`."""
-        del provenance  # whatever the author didn't write is treated alike
-        return _LOADERS[self.name](self, text, surroundings, filename)
+        del origin  # whatever the author didn't write is treated alike
+        loaded = _LOADERS[self.name](self, text, surroundings, filename)
+        return loaded._replace(policy=self.name)
 
 
 def _in_process(_: Policy, text: str, surroundings: Surroundings, filename: str) -> Loaded:
-    return load_in_process(text, surroundings, filename, "")
+    return load_in_process(text, surroundings, filename, UNKNOWN)
 
 
 _LOADERS: Mapping[str, Callable[[Policy, str, Surroundings, str], Loaded]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from opto.errors import (
 )
 from opto.trace.files import FILES
 from opto.trace.nodes import Node, ParameterNode
+from opto.trace.origin import FromModel, Origin
+from opto.trace.parameters import set_all
 from opto.trace.propagators import GraphPropagator, Propagator, TraceGraph
 from opto.trace.utils import sum_feedback
 
@@ -39,6 +42,10 @@ class Optimizer(ABC):
 
     Attributes:
         refused: why proposals were refused since the last one that was used.
+        run: a name for the run that this is part of; every value that is set carries it.
+        step_number: how many proposals were asked for in this run.
+        in_process: what ran in this process of code that the author didn't write, since somebody
+            said that it may: the parameter, and where the code was from.
     """
 
     def __init__(
@@ -52,6 +59,9 @@ class Optimizer(ABC):
         self._propagator = _checked_propagator(propagator) or self.default_propagator()
         self.ignore_extraction_error = ignore_extraction_error
         self.refused: list[ProposalError] = []
+        self.run = secrets.token_hex(6)
+        self.step_number = 0
+        self.in_process: list[dict[str, Any]] = []
 
     # ---- feedback --------------------------------------------------------------------------------
 
@@ -117,6 +127,8 @@ class Optimizer(ABC):
 
     def propose(self, *args: Any, **kwargs: Any) -> UpdateDict:
         """Return new values, checked but neither projected nor set; raises `ProposalError`."""
+        self._note_in_process()
+        self.step_number += 1
         return self._step(*args, **kwargs)
 
     @abstractmethod
@@ -145,17 +157,24 @@ class Optimizer(ABC):
 
     def update(self, update_dict: Mapping[Parameter, Any]) -> None:
         """Set the values of the trainable parameters; if one can't be set, none is."""
-        _set_all({p: value for p, value in update_dict.items() if p.trainable})
+        values = {p: value for p, value in update_dict.items() if p.trainable}
+        set_all(values, dict.fromkeys(values, self.origin()))
+
+    def origin(self) -> Origin:
+        """Return where values are from that this optimizer sets now."""
+        name = getattr(getattr(self, "llm", None), "model_name", None)
+        return FromModel(self.run, self.step_number, str(name) if name else None)
 
     @contextmanager
     def applied(self, update_dict: Mapping[Parameter, Any]) -> Generator[None]:
         """Set values for the duration of a ``with`` block, to try them out."""
         before = {parameter: parameter._data for parameter in update_dict}
+        origins = {parameter: parameter.origin for parameter in update_dict}
         self.update(update_dict)
         try:
             yield
         finally:
-            _set_all(before)
+            set_all(before, origins)
 
     # ---- files -----------------------------------------------------------------------------------
 
@@ -165,6 +184,7 @@ class Optimizer(ABC):
         Raises:
             NotPlainData: if something can't be written; the message names it.
         """
+        self._note_in_process()
         names = _names(self.parameters)
         FILES.get("default").save(path, names, holder=self, state=self.kept_state())
 
@@ -201,14 +221,19 @@ class Optimizer(ABC):
 
         Who overrides this overrides `restore_state`, and adds to what ``super()`` returns.
         """
-        return {}
+        kept: dict[str, Any] = {"name": self.run, "steps": self.step_number}
+        return {"run": {**kept, "in process": self.in_process}}
 
-    def restore_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - there is none here
+    def restore_state(self, state: Mapping[str, Any]) -> None:
         """Take up what `kept_state` gave: new objects for the attributes, no change of old ones.
 
         Args:
             state: what the file had; it may lack some of the names.
         """
+        if "run" in state:
+            run = state["run"]
+            self.run, self.step_number = str(run["name"]), int(run["steps"])
+            self.in_process = [dict(entry) for entry in run["in process"]]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Optimizer:
         """Return a copy with a state of its own, for the same parameters."""
@@ -223,6 +248,20 @@ class Optimizer(ABC):
     def _refuse(self, error: ProposalError) -> None:
         self.refused.append(error)
         _log.warning("proposal refused, no parameter was changed: %s", error.reason)
+
+    def _note_in_process(self) -> None:
+        """Note which code that the author didn't write ran without a boundary."""
+        for name, parameter in _names(self.parameters).items():
+            entry = {"parameter": name, "origin": parameter.origin.as_plain()}
+            if parameter.ran != "inprocess" or entry in self.in_process:
+                continue
+            if all(known["parameter"] != name for known in self.in_process):
+                _log.warning(
+                    "code of %s (from %s) ran in this process without a boundary, as was asked for",
+                    name,
+                    parameter.origin,
+                )
+            self.in_process.append(entry)
 
     def _feedback(self) -> TraceGraph:
         """Return the graph of the feedback; raises `UsageError` if there is none."""
@@ -271,14 +310,3 @@ def _checked_propagator(propagator: object) -> Propagator | None:
         return propagator
     message = f"propagator must be a Propagator, not {type(propagator).__name__}"
     raise WrongType(message)
-
-
-def _set_all(values: Mapping[Parameter, Any]) -> None:
-    before = {parameter: parameter._data for parameter in values}
-    try:
-        for parameter, value in values.items():
-            parameter._set(value)
-    except BaseException:
-        for parameter, value in before.items():
-            parameter._data = value
-        raise

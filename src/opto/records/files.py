@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -12,8 +13,8 @@ from opto.errors import NotPlainData, ParameterFileError
 from opto.records import atomic, pickles
 from opto.records.parameter_file import MAX_BYTES, Document, Section, parsed, written
 from opto.records.values import Writer
-from opto.trace.containers import CodeContainer, ParameterContainer
 from opto.trace.files import Contents
+from opto.trace.origin import AUTHOR, FromFile, Origin, origin_of
 from opto.trace.parameters import ParameterNode
 
 Parameters = Mapping[str, ParameterNode[Any]]
@@ -42,8 +43,7 @@ def save(
         NotPlainData: if a value can't be written; the message names the parameter.
         OSError: if the file can't be written.
     """
-    authors = _authors_texts(holder)
-    sections = [_section(path, node, authors.get(id(node))) for path, node in parameters.items()]
+    sections = [_section(path, parameter) for path, parameter in parameters.items()]
     sections += [Section("state", name, {"value": value}) for name, value in state.items()]
     document = Document({"of": _name_of(holder)}, sections)
     atomic.write(Path(file_name), written(document))
@@ -71,7 +71,7 @@ def read(
         ParameterFileError: if the file is damaged, of a newer version, or doesn't fit.
         OSError: if it can't be opened.
     """
-    source = os.fspath(file_name)
+    source = os.fsdecode(file_name)
     data = _content(source)
     if data[:1] == b"\x80":
         if not allow_pickle:
@@ -83,7 +83,7 @@ def read(
         found = _unpickled(data, source, parameters)
     else:
         found = _sorted(parsed(data, source), source)
-    values, kinds, others = found
+    values, kinds, others, said = found
     known = set(state)
     wrong = [
         *_differing("parameters missing in the file", [p for p in parameters if p not in values]),
@@ -95,20 +95,24 @@ def read(
         lines = "\n".join(f"  - {line}" for line in wrong)
         message = f"{source} doesn't fit {_name_of(holder)}; nothing was changed.\n{lines}"
         raise ParameterFileError(message)
-    return Contents({parameters[path]: value for path, value in values.items()}, others)
+    return Contents(
+        {parameters[path]: value for path, value in values.items()},
+        others,
+        _origins(parameters, said, source, data),
+    )
 
 
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def _section(path: str, parameter: ParameterNode[Any], authors: str | None) -> Section:
+def _section(path: str, parameter: ParameterNode[Any]) -> Section:
     value = parameter._data
     known = {
         "type": _kind(parameter, value),
         "name": parameter.name.partition(":")[0],  # the number differs from run to run
         "description": parameter.description_text,
         "constraint": parameter._constraint,
-        "origin": None if authors is None else "author" if authors == value else "proposed",
+        "origin": parameter.origin.kept().as_plain(),
     }
     fields = {name: text for name, text in known.items() if text is not None}
     return Section("parameter", path, {**fields, "value": value})
@@ -121,23 +125,6 @@ def _kind(parameter: ParameterNode[Any], value: object) -> str:
 def _name_of(holder: object) -> str:
     kind = type(holder)
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _authors_texts(holder: object) -> dict[int, str]:
-    """Return the text that its author wrote for each code parameter, by the parameter's id."""
-    found: dict[int, str] = {}
-    pending, seen = [holder], set[int]()
-    while pending:
-        item = pending.pop()
-        if id(item) in seen or not isinstance(item, ParameterContainer):
-            continue
-        seen.add(id(item))
-        about = getattr(item, "about", None)
-        if isinstance(item, CodeContainer) and item.parameter is not None and about is not None:
-            found[id(item.parameter)] = about.found.text
-        else:
-            pending += [*item.parameters_dict().values(), *item._attributes().values()]
-    return found
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -161,17 +148,19 @@ def _open_without_waiting(name: str, flags: int) -> int:
 
 
 class _Found(NamedTuple):
-    """Values and types of parameters by path, and state by name."""
+    """Values, types and said origins of parameters by path, and state by name."""
 
     values: dict[str, Any]
     kinds: dict[str, str]
     state: dict[str, Any]
+    said: dict[str, Origin]
 
 
 def _sorted(document: Document, source: str) -> _Found:
     values: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     others: dict[str, Any] = {}
+    said: dict[str, Origin] = {}
     for kind, name, fields in document.sections:
         problem = _problem(kind, fields)
         if problem:
@@ -181,7 +170,9 @@ def _sorted(document: Document, source: str) -> _Found:
             others[name] = fields["value"]
         else:
             values[name], kinds[name] = fields["value"], fields["type"]
-    return _Found(values, kinds, others)
+            if "origin" in fields:
+                said[name] = origin_of(fields["origin"])
+    return _Found(values, kinds, others, said)
 
 
 def _problem(kind: str, fields: Mapping[str, Any]) -> str | None:
@@ -197,7 +188,29 @@ def _problem(kind: str, fields: Mapping[str, Any]) -> str | None:
         written_as, found = fields["type"], type(fields["value"]).__name__
         if found != ("str" if written_as == "code" else written_as):
             return f"the type says {written_as!r} and the value is of type {found}"
+        try:
+            origin_of(fields.get("origin", "unknown"))
+        except ValueError as error:
+            return str(error)
     return None
+
+
+def _origins(
+    parameters: Parameters, said: Mapping[str, Origin], source: str, data: bytes
+) -> dict[ParameterNode[Any], Origin]:
+    """Return where the values of a file are from: that file, and what it says beside.
+
+    That code is its author's is no file's word to give: the parameter knows its author's text.
+    """
+    checksum = hashlib.sha256(data).hexdigest()
+    return {
+        parameter: FromFile(
+            source,
+            checksum,
+            None if parameter.is_code and said.get(path) == AUTHOR else said.get(path),
+        )
+        for path, parameter in parameters.items()
+    }
 
 
 def _unpickled(data: bytes, source: str, parameters: Parameters) -> _Found:
@@ -213,7 +226,7 @@ def _unpickled(data: bytes, source: str, parameters: Parameters) -> _Found:
     for path, parameter in parameters.items():
         if parameter.is_code and kinds.get(path) == "str":
             kinds[path] = "code"  # a pickle doesn't say
-    return _Found(values, kinds, {})
+    return _Found(values, kinds, {}, {})
 
 
 def _mismatches(

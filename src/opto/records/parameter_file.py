@@ -11,7 +11,7 @@ from opto.errors import NotPlainData, ParameterFileError
 from opto.records.text import quoted, split_quoted
 from opto.records.values import Reader, Writer
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 64 << 20
 _FIRST = re.compile(rb"opto parameters, version ([1-9][0-9]{0,5})")
 _LAST = re.compile(rb"checksum: (?:sha256 ([0-9a-f]{64})|none)")
@@ -47,8 +47,19 @@ class Document(NamedTuple):
     sections: list[Section]
 
 
+def _from_1(document: Document) -> Document:
+    """Version 1 knew of code alone where it was from: its author, or anyone else ("proposed")."""
+    sections = [
+        section._replace(fields={**section.fields, "origin": "unknown"})
+        if section.fields.get("origin") == "proposed"
+        else section
+        for section in document.sections
+    ]
+    return document._replace(sections=sections)
+
+
 Migrations = Mapping[int, Callable[[Document], Document]]
-MIGRATIONS: Migrations = {}
+MIGRATIONS: Migrations = {1: _from_1}
 """For each version before this one: what makes of it a document of the version after it."""
 
 

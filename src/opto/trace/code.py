@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol
 
 from opto.registry import Registry
+from opto.trace.origin import Origin
 from opto.trace.source import FunctionNode, pick_definition
 
 _numbers = itertools.count()
@@ -46,12 +47,14 @@ class Loaded(NamedTuple):
         function: the function.
         filename: the name of its file in tracebacks; no such file exists ("" for a real one).
         sources: the text by file name, for tracebacks; None if it stands in a file.
+        policy: the name of the way in which it runs, "author" for the author's own function.
     """
 
     text: str
     function: Callable[..., Any]
     filename: str
     sources: Mapping[str, str] | None
+    policy: str = ""
 
 
 class Surroundings(NamedTuple):
@@ -77,7 +80,7 @@ class Loader(Protocol):
     """A way to make a function of a text that its author didn't write."""
 
     def __call__(
-        self, text: str, surroundings: Surroundings, filename: str, provenance: str
+        self, text: str, surroundings: Surroundings, filename: str, origin: Origin
     ) -> Loaded:
         """Return the function that `text` defines.
 
@@ -85,7 +88,7 @@ class Loader(Protocol):
             text: the code.
             surroundings: what it may refer to.
             filename: its name in tracebacks.
-            provenance: where it is from.
+            origin: where it is from; never its author.
         """
         ...
 
@@ -153,16 +156,14 @@ def parsed(text: str, name: str, filename: str) -> tuple[ast.Module, FunctionNod
 
 
 @LOADERS.register("inprocess")
-def load_in_process(
-    text: str, surroundings: Surroundings, filename: str, provenance: str
-) -> Loaded:
+def load_in_process(text: str, surroundings: Surroundings, filename: str, origin: Origin) -> Loaded:
     """Compile `text` and run its top level here; return the function of the right name.
 
     Raises:
         Exception: whatever the text raises; `SyntaxError` if it isn't Python, `NameError` if it
             defines no function.
     """
-    del provenance  # all code is run alike here
+    del origin  # all code is run alike here
     tree, definition = parsed(text, surroundings.name, filename)
     namespace = Namespace(surroundings)
     owner = surroundings.owner
@@ -175,7 +176,7 @@ def load_in_process(
     else:
         function = namespace[definition.name]
     function = getattr(function, "_fun", function)  # a text that kept its decorator
-    return Loaded(text, function, filename, {filename: text})
+    return Loaded(text, function, filename, {filename: text}, "inprocess")
 
 
 def may_recur(fun: Callable[..., Any]) -> bool:

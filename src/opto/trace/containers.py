@@ -13,7 +13,7 @@ from opto.errors import InvalidArgument
 from opto.trace.core import Node
 from opto.trace.files import FILES
 from opto.trace.holding import NodeContainer as NodeContainer
-from opto.trace.parameters import ParameterNode
+from opto.trace.parameters import ParameterNode, set_all
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -106,9 +106,7 @@ class ParameterContainer(NodeContainer):
                 f"missing paths {missing or 'none'}; there are: {', '.join(known) or 'none'}"
             )
             raise InvalidArgument(message)
-        values = {path: copy.deepcopy(value) for path, value in state.items()}
-        for path, value in values.items():
-            known[path]._set(value)
+        set_all({known[path]: copy.deepcopy(value) for path, value in state.items()}, {})
 
     def save(self, file_name: str | os.PathLike[str]) -> None:
         """Write all parameters to a text file, whole or not at all; folders are made.

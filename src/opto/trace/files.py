@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from opto.registry import Registry
-from opto.trace.parameters import ParameterNode
+from opto.trace.origin import Origin
+from opto.trace.parameters import ParameterNode, set_all
+
+_NONE: Mapping[ParameterNode[Any], Origin] = MappingProxyType({})
 
 
 class Contents(NamedTuple):
@@ -16,21 +20,16 @@ class Contents(NamedTuple):
     Attributes:
         values: the value of each parameter.
         state: anything else: plain data by name.
+        origins: where the values are from; of those that are missing that is unknown.
     """
 
     values: dict[ParameterNode[Any], Any]
     state: dict[str, Any]
+    origins: Mapping[ParameterNode[Any], Origin] = _NONE
 
     def apply(self) -> None:
         """Set the parameters, all or none."""
-        before = {parameter: parameter._data for parameter in self.values}
-        try:
-            for parameter, value in self.values.items():
-                parameter._set(value)
-        except BaseException:
-            for parameter, value in before.items():
-                parameter._data = value
-            raise
+        set_all(self.values, self.origins)
 
 
 class ParameterFiles(Protocol):

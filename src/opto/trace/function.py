@@ -29,9 +29,10 @@ from opto.trace.holding import SCALARS
 from opto.trace.methods_of import bound_to
 from opto.trace.modules import Module
 from opto.trace.ops import Op, distinct, get_op_name
+from opto.trace.origin import AUTHOR, UNKNOWN
 from opto.trace.parameters import ParameterNode, another, code_parameter
 from opto.trace.recording import constant
-from opto.trace.source import NOWHERE, About, Place
+from opto.trace.source import NOWHERE, About, Place, described
 
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
@@ -88,7 +89,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         qualname = getattr(fun, "__qualname__", type(fun).__name__)
         self._fun_name = qualname.replace("<locals>.", "")
         self.about = About(fun, self._fun_name, place)
-        self.description = _described(description, self._fun_name, self.about)
+        self.description = described(description, self._fun_name, self.about)
         self.name = get_op_name(self.description)
         self.traceable_code, self._process_inputs = traceable_code, _process_inputs
         self.catch_execution_error = catch_execution_error
@@ -131,15 +132,18 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
         if kept is text and kept_by is chosen:
             return function, sources
         authors = self.about.found is not None and text == self.about.found.text
-        loaded = Loaded(text, self._fun, "", None) if authors else self._compiled(text, chosen)
+        own = Loaded(text, self._fun, "", None, "author")
+        loaded = own if authors else self._compiled(text, chosen)
+        self.parameter.ran = loaded.policy
         self._loaded = (text, chosen, loaded.function, loaded.sources)
         return loaded.function, loaded.sources
 
     def _compiled(self, text: str, chosen: Execution | None) -> Loaded:
-        load = loader(chosen)
+        load, origin = loader(chosen), self.parameter.origin
+        origin = UNKNOWN if origin == AUTHOR else origin  # that of another function
         filename = new_filename(self._surroundings.name)
         try:
-            return load(text, self._surroundings, filename, "proposed")
+            return load(text, self._surroundings, filename, origin)
         except Exception as error:
             if isinstance(error, CannotIsolate) and error.by_machine:
                 raise
@@ -376,14 +380,6 @@ def _with_constants(
         else:
             nodes[index], values[index] = _as_input(value, names[index] or None)
     return tuple(nodes), values
-
-
-def _described(description: Any, fun_name: str, about: About) -> str:
-    if description is None:
-        doc = about["doc"]
-        return f"[{fun_name}] {doc}" if doc else f"[{fun_name}]"
-    get_op_name(description)
-    return str(description)
 
 
 def _as_input(value: Any, name: str | None) -> tuple[Any, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opto.errors import SourceNotFound, WrongType
 from opto.trace.abstract import LEARNS, AbstractNode, T_co
 from opto.trace.core import Node
+from opto.trace.origin import AUTHOR, UNKNOWN, Origin
 from opto.trace.source import About
 
 if TYPE_CHECKING:
@@ -27,10 +30,13 @@ class ParameterNode(Node[T_co]):
         is_code: whether the value is the source of a function.
     """
 
-    __slots__ = ("_flags", "is_code", "projections", "trainable")
+    __slots__ = ("_authors", "_flags", "_written", "is_code", "projections", "trainable")
 
     _default_description = "This is a ParameterNode in a computational graph."
-    _own_state = ("_flags", "is_code", "projections", "trainable")
+    _own_state = ("_flags", "_authors", "_told", "is_code", "projections", "trainable")
+
+    _authors: str | None
+    _written: _Written
 
     def __init__(  # noqa: PLR0913 - the original's signature and `is_code`
         self,
@@ -51,13 +57,114 @@ class ParameterNode(Node[T_co]):
         self.projections = _checked_projections(projections)
         self.is_code = is_code
         self._flags = LEARNS
+        self._authors = str(self._data) if is_code else None
+        self.origin = _origin_of_given(value)
+
+    # ---- where the value is from ----
+
+    @property
+    def origin(self) -> Origin:
+        """Where the value is from; `Unknown` if who set it didn't say.
+
+        Assigning says where the value as it is now is from. Code is the author's if it is the text
+        that the parameter was made with, and only then.
+        """
+        return self._told[0]
+
+    @origin.setter
+    def origin(self, origin: Origin) -> None:
+        self._written = _Written(self._data, origin, None)
+
+    @property
+    def ran(self) -> str | None:
+        """By which policy the code as it is now was last loaded; None if it wasn't, or is no code.
+
+        "author" for the author's function itself.
+        """
+        return self._told[1]
+
+    @ran.setter
+    def ran(self, policy: str) -> None:
+        self._told = (self._told[0], policy)
+
+    @property
+    def _told(self) -> tuple[Origin, str | None]:
+        """What is known of the value; it is forgotten when another object takes its place."""
+        value, origin, ran = self._written
+        known = value is self._data
+        ran = ran if known else None
+        if self._authors is None:
+            return origin if known else UNKNOWN, ran
+        if type(self._data) is str and self._data == self._authors:
+            return AUTHOR, ran
+        return origin if known and origin != AUTHOR else UNKNOWN, ran
+
+    @_told.setter
+    def _told(self, told: tuple[Origin, str | None]) -> None:
+        self._written = _Written(self._data, *told)
+
+    def __repr__(self) -> str:
+        return f"<ParameterNode {self.name} = {_SHORT.repr(self._data)}, from {self.origin}>"
+
+    # ---- copies ----
 
     def _copied(self, data: Any) -> Any:
         twin = super()._copied(data)
         twin._flags = LEARNS
         twin.trainable, twin.projections = self.trainable, list(self.projections)
-        twin.is_code = self.is_code
+        twin.is_code, twin._authors, twin._told = self.is_code, self._authors, self._told
         return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin = super().__deepcopy__(memo)
+        twin._told = self._told
+        return twin
+
+
+class _Written(NamedTuple):
+    """What is known of a value.
+
+    Attributes:
+        value: the value; what is known holds only while the parameter has this very object.
+        origin: where it is from.
+        ran: by which policy it was loaded, if it is code.
+    """
+
+    value: object
+    origin: Origin
+    ran: str | None
+
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 60
+
+
+def _origin_of_given(value: object) -> Origin:
+    """Return the origin of a value that a program makes a parameter of."""
+    if isinstance(value, ParameterNode):
+        return value.origin
+    return UNKNOWN if isinstance(value, AbstractNode) and value._inputs else AUTHOR
+
+
+def set_all(
+    values: Mapping[ParameterNode[Any], Any], origins: Mapping[ParameterNode[Any], Origin]
+) -> None:
+    """Set values, all or none.
+
+    Args:
+        values: what to set.
+        origins: where they are from, as far as that is known.
+    """
+    before = [(parameter, parameter._data, parameter._told) for parameter in values]
+    try:
+        for parameter, value in values.items():
+            parameter._set(value)
+            if parameter in origins:
+                parameter.origin = origins[parameter]
+    except BaseException:
+        for parameter, value, told in before:
+            parameter._data, parameter._told = value, told
+        raise
 
 
 def _checked_projections(given: object) -> list[Any]:
@@ -90,7 +197,7 @@ def code_parameter(about: About, projections: list[Any] | None) -> ParameterNode
 
 def another(parameter: ParameterNode[str]) -> ParameterNode[str]:
     """Return a code parameter of its own with the same text, for another instance."""
-    return ParameterNode(
+    twin = ParameterNode(
         str(parameter._data),
         name="__code",
         trainable=parameter.trainable,
@@ -98,3 +205,5 @@ def another(parameter: ParameterNode[str]) -> ParameterNode[str]:
         projections=parameter.projections,
         is_code=True,
     )
+    twin._authors, twin._told = parameter._authors, parameter._told
+    return twin

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from opto.errors import SourceNotFound
 from opto.trace.block import FunctionNode as FunctionNode
 from opto.trace.block import block_at
+from opto.trace.ops import get_op_name
 
 
 class Source(NamedTuple):
@@ -91,6 +92,15 @@ class About(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._KEYS)
+
+
+def described(description: str | None, name: str, about: About) -> str:
+    """Return what a model reads of a function: the description, or one of name and docstring."""
+    if description is None:
+        doc = about["doc"]
+        return f"[{name}] {doc}" if doc else f"[{name}]"
+    get_op_name(description)
+    return str(description)
 
 
 def _signature(fun: Callable[..., Any]) -> inspect.Signature | None:
