@@ -359,10 +359,9 @@ def test_methods_read_plain_attributes(body: str, value: Any) -> None:
     assert agent(body).act(1).data == value
 
 
-@pytest.mark.parametrize("body", ["return self.client", "return self.look()"])
-def test_methods_name_what_cannot_cross(body: str) -> None:
-    with pytest.raises(CannotIsolate, match=r"self\.client: object|self\.look: a method") as caught:
-        agent(body).act(1)
+def test_methods_name_what_cannot_cross() -> None:
+    with pytest.raises(CannotIsolate, match=r"self\.client: object") as caught:
+        agent("return self.client").act(1)
     assert isinstance(caught.value.__cause__, CannotIsolate)
 
 
@@ -370,11 +369,6 @@ def test_methods_name_what_cannot_cross(body: str) -> None:
 def test_methods_cannot_change_their_object(body: str) -> None:
     with pytest.raises(AttributeError, match="self is read-only here"):
         agent(body).act(1)
-
-
-def test_super_cannot_cross() -> None:
-    with pytest.raises(CannotIsolate, match="super"):
-        agent("return super().act(i)").act(1)
 
 
 # ---- kinds of functions --------------------------------------------------------------------------

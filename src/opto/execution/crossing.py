@@ -2,8 +2,9 @@
 
 Names that the code doesn't define are looked up where its author's function sees them. What is
 found is a module (imported inside), something that an allowed module holds (imported too), a helper
-function or class (its source is given, with what that needs in turn), or plain data (copied, and
-copied again when it has changed). Anything else can't cross, and one error names all of it.
+function or class (its source is given, with what that needs in turn), plain data (copied, and
+copied again when it has changed), or what may be called back to. Anything else can't cross, and one
+error names all of it.
 """
 
 from __future__ import annotations
@@ -11,51 +12,96 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import symtable
 import sys
+import sysconfig
 import textwrap
+import threading
 import types
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from typing import Any
 
 from opto.errors import CannotIsolate, NotPlainData, SourceNotFound
+from opto.execution.capabilities import Granted, Space, described, is_function
+from opto.execution.exchange import Desk
 from opto.execution.limits import is_allowed
+from opto.execution.parts import Shape, shape_of
+from opto.execution.reading import free_names, imports_of, paths_of
 from opto.execution.wire import encode
 from opto.trace.code import Namespace, Surroundings
 from opto.trace.core import Node
 from opto.trace.function import FunModule
-from opto.trace.source import FunctionNode, source_of
+from opto.trace.source import source_of
 
 REMEDIES = (
     "Pass plain data as an argument; let the function make or import what it needs; allow a module "
-    "with Policy(imports=...); or, if you trust the code, run it here: execution='inprocess'"
+    "with Policy(imports=...) or a call back to a function with Policy(capabilities=...); or, if "
+    "you trust the code, run it here: execution='inprocess'"
 )
+Lesson = dict[str, list[Any]]
 
 
-@dataclass
 class Shipment:
-    """What is given to a process before its first call.
+    """What is given to a process before its first call, and what later calls add to it.
+
+    Args:
+        allowed: modules that may be imported.
+        listed: names that may be called back to, whatever they are.
+        uses: finds the names that the author's own code uses.
+        home: the package that the author's code lies in, whose sources may go along.
 
     Attributes:
-        imports: alias, module and attribute ("" for the module itself).
-        helpers: alias, name and source of functions and classes, each after what it is made of.
-        data: where names of plain data are looked up, at each call.
+        data: where names of plain data, and of what may be called back to, are looked up.
+        lessons: what processes have to know besides; a process is given those that it wasn't yet.
         offenders: what can't cross, a line each.
     """
 
-    allowed: frozenset[str]
-    imports: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
-    helpers: list[tuple[str, str, str]] = field(default_factory=list[tuple[str, str, str]])
-    data: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
-    offenders: list[str] = field(default_factory=list[str])
-    seen: dict[str, Any] = field(default_factory=dict[str, Any])
+    def __init__(
+        self,
+        allowed: frozenset[str],
+        listed: Collection[str],
+        uses: Callable[[], Collection[str]],
+        home: str = "",
+    ) -> None:
+        self.allowed, self.listed, self._uses = allowed, listed, uses
+        self._callable: set[str] = set()
+        self.data: dict[str, Mapping[str, Any]] = {}
+        self.lessons: list[Lesson] = [_empty()]
+        self.offenders: list[str] = []
+        self.seen: dict[str, Any] = {}
+        self.desk = Desk(self)
+        self.lock = threading.RLock()
+        self._numbers: dict[type, int | None] = {}
+        self._known: list[tuple[type, Shape]] = []
+        self._open = True
+        self.home = home
+
+    @cached_property
+    def declared(self) -> frozenset[str]:
+        """Names under which functions of this process may be given."""
+        return frozenset((*self.listed, *self._uses()))
+
+    @property
+    def lesson(self) -> Lesson:
+        """The lesson that is being written; those that processes may have aren't changed."""
+        if not self._open:
+            self.lessons.append(_empty())
+            self._open = True
+        return self.lessons[-1]
+
+    def taken(self) -> list[Lesson]:
+        """Return the lessons, of which none is changed from now on."""
+        with self.lock:
+            self._open = False
+            return list(self.lessons)
 
     def check(self, name: str) -> None:
         """Raise one error for everything that can't cross, if anything can't."""
         if self.offenders:
             reason = f"{name} can't run in a process of its own. {REMEDIES}. What can't cross:"
             raise CannotIsolate(reason, self.offenders)
+
+    # ---- names ----
 
     def add_free_names(self, tree: ast.Module, space: Mapping[str, Any], user: str = "") -> None:
         """Add what the names stand for that `tree` uses and doesn't define.
@@ -65,14 +111,14 @@ class Shipment:
             space: where its names are looked up.
             user: the helper that it is the code of.
         """
-        for name in sorted(_free_names(tree)):
+        for name in sorted(free_names(tree)):
             try:
                 value = space[name]
             except KeyError:  # unknown here too: a NameError inside, as in plain Python
                 continue
             if value is not getattr(builtins, name, _MISSING):
                 before = len(self.offenders)
-                self.add(name, value, space)
+                self.add(name, value, space, tree)
                 if user:
                     also = f" (used by {user})"
                     found = self.offenders[before:]
@@ -80,8 +126,8 @@ class Shipment:
                         line if line.endswith(")") else line + also for line in found
                     ]
 
-    def add(self, name: str, value: Any, space: Mapping[str, Any]) -> None:
-        """Add the value of one name."""
+    def add(self, name: str, value: Any, space: Mapping[str, Any], tree: ast.Module) -> None:
+        """Add the value of one name, which `tree` uses."""
         if name in self.seen:
             if self.seen[name] is not value and name not in self.data:
                 self.offenders.append(f"{name}: two helpers mean different things by it")
@@ -89,45 +135,241 @@ class Shipment:
         self.seen[name] = value
         home = _home(name, value, self.allowed)
         if isinstance(value, types.ModuleType):
-            if is_allowed(value.__name__, self.allowed):
-                self.imports.append((name, value.__name__, ""))
+            self._add_module(name, value, tree)
+        elif name in self.listed and callable(value):
+            self._callable.add(name)
+            self.data[name] = _Listed(name, space)
+        elif isinstance(value, Node):
+            self.data[name] = space
+        elif is_function(value):
+            if name in self.declared:
+                self._callable.add(name)
+                self.data[name] = space
             else:
-                self.offenders.append(f"{name}: the module {value.__name__} isn't allowed")
+                self.offenders.append(f"{name}: {undeclared(name, value)}")
         elif home:
-            self.imports.append((name, *home))
-        elif isinstance(value, (FunModule, Node)):
-            kind = "bundled function" if isinstance(value, FunModule) else "node"
-            self.offenders.append(f"{name}: a {kind} lives in the graph of this process")
+            self.lesson["imports"].append((name, *home))
         elif isinstance(value, type) or isinstance(inspect.unwrap(value), types.FunctionType):
             self._add_source(name, value)
         else:
             self._add_data(name, value, space)
 
+    def _add_module(self, name: str, module: types.ModuleType, tree: ast.Module) -> None:
+        if is_allowed(module.__name__, self.allowed):
+            self.lesson["imports"].append((name, module.__name__, ""))
+            return
+        paths = paths_of(tree, name)
+        reached = {path: _reached(module, path) for path in paths or ()}
+        if not reached or not all(map(is_function, reached.values())):
+            self.offenders.append(f"{name}: the module {module.__name__} isn't allowed")
+            return
+        hidden = sorted(path for path in reached if path[-1] not in self.declared)
+        for path in hidden:
+            full = ".".join((name, *path))
+            self.offenders.append(f"{full}: {undeclared(path[-1], reached[path])}")
+        if not hidden:
+            self._callable.add(name)
+            self.data[name] = {name: _space(reached)}
+
     def _add_data(self, name: str, value: Any, space: Mapping[str, Any]) -> None:
         try:
-            encode(value)
+            encode(value, self.desk.plain)
         except NotPlainData as error:
-            self.offenders.append(f"{name}: {error}")
-        else:
-            self.data[name] = space
+            if name not in self.declared or offenders_of([(name, value)], self.desk.outward):
+                self.offenders.append(f"{name}: {error}")
+                return
+            self._callable.add(name)
+        self.data[name] = space
+
+    # ---- sources ----
 
     def _add_source(self, name: str, value: Any) -> None:
+        module = str(getattr(value, "__module__", None) or "")
+        if _is_librarys(module) and module.partition(".")[0] != self.home:
+            self.offenders.append(f"{name}: it belongs to {module}, which isn't allowed")
+            return
+        is_class = isinstance(value, type)
         try:
-            is_class = isinstance(value, type)
             text = _class_source(value) if is_class else source_of(value).text
             tree = ast.parse(text)
         except (SourceNotFound, SyntaxError, OSError, TypeError):
             self.offenders.append(f"{name}: its source can't be found")
             return
         own = getattr(inspect.unwrap(value), "__name__", name)
-        if not (tree.body and getattr(tree.body[0], "name", "") == own):
+        if not (tree.body and getattr(tree.body[-1], "name", own) == own):
             self.offenders.append(f"{name}: it isn't defined by def or class")
             return
-        for module in _imported(tree):
+        self.add_code(tree, _space_of(value), own, name)
+        self.lesson["helpers"].append((name, own, text))
+        if is_class:
+            self._note_class(name, value)
+
+    def add_code(
+        self, tree: ast.Module, space: Mapping[str, Any], own: str, name: str = ""
+    ) -> None:
+        """Add what code that goes along needs in turn."""
+        for _, module in imports_of(tree):
             if not is_allowed(module, self.allowed):
-                self.offenders.append(f"{name}: it imports {module}, which isn't allowed")
-        self.add_free_names(tree, _space_of(value), own)
-        self.helpers.append((name, own, text))
+                message = f"{name or own}: it imports {module}, which isn't allowed"
+                self.offenders.append(message)
+        self.add_free_names(tree, space, own)
+
+    def _note_class(self, alias: str, kind: type) -> None:
+        """Give a class a number, if instances of it can cross."""
+        shape = shape_of(kind)
+        if shape and self._numbers.get(kind) is None:
+            self._numbers[kind] = len(self._known)
+            self._known.append((kind, shape))
+            self.lesson["classes"].append((self._numbers[kind], alias))
+
+    def number_of(self, kind: type) -> int | None:
+        """Return the number of a class, whose source is given along if it wasn't yet.
+
+        Raises:
+            NotPlainData: if it is one of those that can cross, but for its source.
+        """
+        if kind in self._numbers:
+            return self._numbers[kind]
+        with self.lock:
+            return self._number_of(kind)
+
+    def _number_of(self, kind: type) -> int | None:
+        if not shape_of(kind) or kind.__module__.partition(".")[0] == "opto":
+            self._numbers[kind] = None
+            return None
+        before = len(self.offenders)
+        name = kind.__name__
+        home = _home(name, kind, self.allowed)
+        if self.seen.get(name, kind) is not kind:
+            self.offenders.append(f"{name}: two classes of that name")
+        elif home:
+            self.seen[name] = kind
+            self.lesson["imports"].append((name, *home))
+            self._note_class(name, kind)
+        elif name not in self.seen:
+            self.seen[name] = kind
+            self._add_source(name, kind)
+        found = self.offenders[before:]
+        del self.offenders[before:]
+        if found:
+            message = f"its class {kind.__qualname__} can't go along: " + "; ".join(found)
+            raise NotPlainData(message)
+        self._note_class(name, kind)
+        return self._numbers[kind]
+
+    def known(self, number: int) -> tuple[type, Shape]:
+        """Return the class of a number.
+
+        Raises:
+            IndexError: if there is none.
+        """
+        if number < 0:
+            raise IndexError(number)
+        return self._known[number]
+
+    # ---- values ----
+
+    def values(self) -> dict[str, Any]:
+        """Return what the names stand for now."""
+        with self.lock:
+            return {name: space[name] for name, space in self.data.items()}
+
+    def encoded(self, values: Mapping[str, Any]) -> dict[str, bytes]:
+        """Return the bytes of each value.
+
+        Raises:
+            CannotIsolate: for all that can't cross as it is now.
+        """
+        made: dict[str, bytes] = {}
+        offenders: list[str] = []
+        for name, value in values.items():
+            open_to = name in self._callable
+            try:
+                made[name] = encode(value, self.desk.outward if open_to else self.desk.plain)
+            except NotPlainData as error:
+                offenders.append(f"{name}: {_reason(name, value, error)}")
+        if offenders:
+            reason = f"the code can't run in a process of its own. {REMEDIES}. What can't cross:"
+            raise CannotIsolate(reason, offenders)
+        return made
+
+
+def _empty() -> Lesson:
+    return {"imports": [], "helpers": [], "classes": [], "kinds": []}
+
+
+def offenders_of(
+    items: Iterable[tuple[str, Any]], outward: Callable[[Any], list[Any] | None]
+) -> list[str]:
+    """Return a line for each value that can't cross."""
+    found: list[str] = []
+    for name, value in items:
+        try:
+            encode(value, outward)
+        except NotPlainData as error:
+            found.append(f"{name}: {_reason(name, value, error)}")
+    return found
+
+
+def _reason(name: str, value: Any, error: NotPlainData) -> str:
+    return undeclared(name, value) if is_function(value) else str(error)
+
+
+def undeclared(name: str, value: Any) -> str:
+    """Return what to say of a function of the host that nobody declared."""
+    return (
+        f"{described(value)} that the author's own code doesn't use; if it may be called, say so "
+        f"with Policy(capabilities={{{name!r}}})"
+    )
+
+
+class _Listed(Mapping[str, Any]):
+    """Looks up a name that is listed, as what may be called."""
+
+    def __init__(self, name: str, space: Mapping[str, Any]) -> None:
+        self.name, self.space = name, space
+
+    def __getitem__(self, name: str) -> Any:
+        value = self.space[name]
+        return Granted(value, name) if callable(value) else value
+
+    def __iter__(self) -> Any:
+        return iter((self.name,))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def _reached(module: types.ModuleType, path: Iterable[str]) -> Any:
+    found: Any = module
+    for name in path:
+        found = getattr(found, name, None)
+    return found
+
+
+def _space(reached: Mapping[tuple[str, ...], Any]) -> Space:
+    """Return names and values as a module would have them."""
+    tree: dict[str, Any] = {}
+    for path, value in reached.items():
+        inner = tree
+        for name in path[:-1]:
+            inner = inner.setdefault(name, {})
+        inner[path[-1]] = value
+    return _spaces(tree)
+
+
+def _spaces(tree: Mapping[str, Any]) -> Space:
+    return Space({n: _spaces(v) if isinstance(v, dict) else v for n, v in tree.items()})
+
+
+def _is_librarys(module: str) -> bool:
+    """Whether a module is this library's or an installed one: those aren't given by source."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    installed = sysconfig.get_paths()
+    return module.partition(".")[0] == "opto" or (
+        isinstance(file, str)
+        and file.startswith((installed["stdlib"], installed["purelib"], installed["platlib"]))
+    )
 
 
 def _space_of(value: Any) -> Mapping[str, Any]:
@@ -136,8 +378,18 @@ def _space_of(value: Any) -> Mapping[str, Any]:
     return Namespace(Surroundings(inspect.unwrap(value), {}, ""))
 
 
-def _class_source(value: type) -> str:
-    return textwrap.dedent(inspect.getsource(value))
+def _class_source(value: Any) -> str:
+    """Return the source of a class; of a named tuple that was made by a call, one that makes it."""
+    own = value.__name__
+    try:
+        return textwrap.dedent(inspect.getsource(value))
+    except (OSError, TypeError):
+        if value.__bases__ != (tuple,) or not hasattr(value, "_fields"):
+            raise
+    defaults = tuple(value._field_defaults.values())
+    made = f"namedtuple({own!r}, {value._fields!r}, defaults={defaults!r})"
+    ast.literal_eval(repr(defaults))
+    return f"from collections import namedtuple\n{own} = {made}"
 
 
 _MISSING = object()
@@ -157,165 +409,3 @@ def _home(name: str, value: Any, allowed: frozenset[str]) -> tuple[str, str] | N
             if isinstance(attribute, str) and found.__dict__.get(attribute) is value:
                 return found.__name__, attribute
     return None
-
-
-# ---- reading code --------------------------------------------------------------------------------
-
-
-class _WithoutAnnotations(ast.NodeTransformer):
-    """Blanks annotations: they are never evaluated inside."""
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        node.annotation = None
-        return node
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        node.annotation = ast.copy_location(ast.Constant(None), node.annotation)
-        return self.generic_visit(node)
-
-
-def _free_names(tree: ast.Module) -> set[str]:
-    """Return the names that code refers to and doesn't define at its top level."""
-    stripped = _WithoutAnnotations().visit(ast.parse(ast.unparse(tree)))
-    top = symtable.symtable(ast.unparse(stripped), "<code>", "exec")
-    own = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
-    used = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
-    for table in _inner(top):
-        used |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
-        own |= {s.get_name() for s in table.get_symbols() if s.is_declared_global()}
-    return used - own
-
-
-def _inner(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-    for child in table.get_children():
-        yield child
-        yield from _inner(child)
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for _, module in imports_of(tree):
-        yield module
-
-
-def imports_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Yield line and name of the modules that `tree` imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.lineno, "." * node.level + (node.module or "")
-
-
-def uses_class(definition: FunctionNode) -> bool:
-    """Whether code refers to the class that it is written in."""
-    names = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
-    return bool(names & {"super", "__class__"})
-
-
-def without_our_decorators(
-    tree: ast.Module, definition: FunctionNode, space: Mapping[str, Any]
-) -> list[int]:
-    """Take decorators of this library out of `tree`, and imports that were there for them alone.
-
-    Inside, they mean nothing.
-
-    Returns:
-        The lines that were taken out.
-    """
-    imports = [node for node in tree.body if _imports_us(node)]
-    bound = {alias.asname or alias.name for node in imports for alias in node.names}
-    bound |= {"opto"} if imports else set()
-    ours = [d for d in definition.decorator_list if _is_ours(_root(d), bound, space)]
-    definition.decorator_list = [d for d in definition.decorator_list if d not in ours]
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if used & bound:
-        return [decorator.lineno for decorator in ours]
-    tree.body = [node for node in tree.body if node not in imports]
-    return [node.lineno for node in (*ours, *imports)]
-
-
-def _imports_us(node: ast.stmt) -> TypeGuard[ast.Import | ast.ImportFrom]:
-    if not isinstance(node, (ast.Import, ast.ImportFrom)):
-        return False
-    return all(module.partition(".")[0] == "opto" for _, module in imports_of(node))
-
-
-def _root(decorator: ast.expr) -> str:
-    """Return the name that an expression like ``trace.bundle(...)`` starts with."""
-    root: ast.expr = decorator
-    while isinstance(root, (ast.Call, ast.Attribute)):
-        root = root.func if isinstance(root, ast.Call) else root.value
-    return root.id if isinstance(root, ast.Name) else ""
-
-
-def _is_ours(name: str, bound: set[str], space: Mapping[str, Any]) -> bool:
-    try:
-        value = space[name]
-    except KeyError:
-        return name in bound
-    module = getattr(value, "__name__" if inspect.ismodule(value) else "__module__", "")
-    return name in bound or str(module).partition(".")[0] == "opto"
-
-
-# ---- the object of a method ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which attributes of its object a method reads.
-
-    Attributes:
-        names: those that it names; None for all, since it does more with the object than that.
-        owner: the class that the code is written in, for private names.
-    """
-
-    names: Sequence[str] | None
-    owner: str
-
-    def of(self, instance: Any) -> tuple[str, dict[str, Any], list[str]]:
-        """Return the name of the object's class, its plain attributes, and what can't cross."""
-        names = vars(instance) if self.names is None else self.names
-        plain: dict[str, Any] = {}
-        offenders: list[str] = []
-        for name in names:
-            value = getattr(instance, self._mangled(name), _MISSING)
-            if value is _MISSING:
-                continue
-            try:
-                encode(value)
-            except NotPlainData as error:
-                what = "a method" if inspect.ismethod(value) else str(error)
-                offenders.append(f"self.{name}: {what}")
-            else:
-                plain[name] = value
-        return type(instance).__name__, plain, offenders if self.names is not None else []
-
-    def _mangled(self, name: str) -> str:
-        private = self.owner and name.startswith("__") and not name.endswith("__")
-        return f"_{self.owner.lstrip('_')}{name}" if private else name
-
-
-def wanted_of(definition: FunctionNode, owner: str) -> Wanted:
-    """Return what a method reads of the object that its first parameter is."""
-    parameters = [*definition.args.posonlyargs, *definition.args.args]
-    first = parameters[0].arg if parameters else ""
-    read: list[str] = []
-    alone = 0
-    for node in ast.walk(definition):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == first:
-                alone -= 1
-                read.append(node.attr)
-        elif isinstance(node, ast.Name) and node.id == first:
-            alone += 1
-    named = list(dict.fromkeys(name for name in read if not name.startswith("__dict")))
-    everything = alone > 0 or "__dict__" in read
-    return Wanted(None if everything else named, owner)

@@ -12,20 +12,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opto.errors import CannotIsolate, NotPlainData
-from opto.execution.crossing import (
-    REMEDIES,
-    Shipment,
-    Wanted,
-    imports_of,
-    uses_class,
-    wanted_of,
-    without_our_decorators,
-)
+from opto.execution.capabilities import names_used
+from opto.execution.crossing import REMEDIES, Shipment, offenders_of
+from opto.execution.exchange import Exchange
 from opto.execution.limits import is_allowed
+from opto.execution.objects import Kinds
 from opto.execution.process import Failure, Process, Refused, Returned
 from opto.execution.raising import exception_of, notes_of, raise_at
+from opto.execution.reading import imports_of, without_our_decorators
 from opto.execution.server import Setting, server
-from opto.execution.wire import MAX_BYTES, encode
+from opto.execution.wire import encode
 from opto.trace.code import Loaded, Namespace, Surroundings, parsed
 
 if TYPE_CHECKING:
@@ -42,9 +38,9 @@ class Version(NamedTuple):
         filename: of the text, in tracebacks.
         line: where the function is defined.
         parameters: names of its parameters, for showing arguments.
-        load: the message that loads it, but for data.
-        spaces: where names of plain data are looked up.
-        wanted: what is read of the object that it is a method of; None if it is no method.
+        load: the message that loads it, but for what goes along with it.
+        shipment: what goes along with it.
+        kinds: how objects cross that it is a method of; None if it is no method.
         preload: modules that it imports.
     """
 
@@ -53,13 +49,9 @@ class Version(NamedTuple):
     line: int
     parameters: tuple[str, ...]
     load: Mapping[str, Any]
-    spaces: Mapping[str, Mapping[str, Any]]
-    wanted: Wanted | None
+    shipment: Shipment
+    kinds: Kinds | None
     preload: tuple[str, ...]
-
-    def data(self) -> dict[str, Any]:
-        """Return the plain data that the code refers to, as it is now."""
-        return {name: space[name] for name, space in self.spaces.items()}
 
 
 def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Loaded:
@@ -69,13 +61,18 @@ def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filenam
         CannotIsolate: if it refers to what can't cross, or the machine can't confine it.
         Exception: what the text raises at its top level.
     """
-    version = _prepared(policy, text, surroundings, filename)
-    runner = Runner(version, policy)
+    runner = Runner(prepared(policy, text, surroundings, filename), policy)
     runner.start()
     return Loaded(text, _callable(runner, surroundings.fun), filename, {filename: text})
 
 
-def _prepared(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Version:
+def prepared(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Version:
+    """Read `text` and find what goes along with it.
+
+    Raises:
+        CannotIsolate: if it refers to what can't cross.
+        Exception: if it is no code, or imports what isn't allowed.
+    """
     tree, definition = parsed(text, surroundings.name, filename)
     space = Namespace(surroundings)
     dropped = without_our_decorators(tree, definition, space)
@@ -84,24 +81,22 @@ def _prepared(policy: Policy, text: str, surroundings: Surroundings, filename: s
             allowed = ", ".join(sorted(policy.imports))
             message = f"importing {module} isn't allowed here; allowed are {allowed}"
             raise_at(ImportError(message), filename, line, definition.name)
-    shipment = Shipment(policy.imports)
+    uses = partial(names_used, surroundings.fun, surroundings.helpers, policy.imports)
+    home = str(surroundings.fun.__module__ or "").partition(".")[0]
+    shipment = Shipment(policy.imports, policy.capabilities, uses, home)
     shipment.seen[definition.name] = surroundings.fun
     shipment.add_free_names(tree, space)
-    if uses_class(definition):
-        shipment.offenders.append("super(): the class that the code is written in stays here")
     shipment.check(definition.name)
-    arguments = definition.args
-    parameters = [*arguments.posonlyargs, *arguments.args]
+    parameters = [*definition.args.posonlyargs, *definition.args.args]
     load = {
         "text": text,
         "filename": filename,
         "name": definition.name,
+        "owner": surroundings.owner,
         "dropped": dropped,
-        "imports": shipment.imports,
-        "helpers": shipment.helpers,
     }
     modules = [module for _, module in imports_of(tree)]
-    modules += [module for _, module, _ in shipment.imports]
+    modules += [module for _, module, _ in shipment.lesson["imports"]]
     if inspect.iscoroutinefunction(surroundings.fun):
         modules.append("asyncio")
     return Version(
@@ -110,8 +105,8 @@ def _prepared(policy: Policy, text: str, surroundings: Surroundings, filename: s
         definition.lineno,
         tuple(parameter.arg for parameter in parameters),
         load,
-        shipment.data,
-        wanted_of(definition, surroundings.owner) if surroundings.owner else None,
+        shipment,
+        Kinds(definition, surroundings, shipment) if surroundings.owner else None,
         tuple(dict.fromkeys(modules)),
     )
 
@@ -122,15 +117,27 @@ def _is_there(module: str) -> bool:
     return not top or importlib.util.find_spec(top) is not None
 
 
-def _is_scalar(value: object) -> bool:
-    return type(value) in _SCALARS
-
-
 class _Given(NamedTuple):
-    """What a process was last given of plain data."""
+    """What a process was last given: of plain data, and how many lessons."""
 
     values: dict[str, Any]
-    encoded: bytes
+    encoded: dict[str, bytes]
+    lessons: int
+
+
+class _Call(NamedTuple):
+    """One call, ready to be sent.
+
+    Attributes:
+        payload: arguments, and the object if there is one.
+        shown: arguments by name, for errors.
+        exchange: answers what the code asks for.
+    """
+
+    arguments: bytes
+    instance: tuple[int, bytes, bytes] | None
+    shown: list[tuple[str, object]]
+    exchange: Exchange
 
 
 class Runner:
@@ -160,26 +167,25 @@ class Runner:
 
     def run(self, ticket: Ticket, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returned:
         """Call the function in a process that `ticket` can end."""
+        shipment = self.version.shipment
+        exchange = Exchange(shipment.desk, self.policy.limits.calls_back, ticket.loop)
+        call = self._ready(args, kwargs, exchange)
         process, given = self._taken()
-        message: dict[str, Any] = {"args": args, "kwargs": kwargs, "self": None}
         try:
             ticket.take(process)
-            changed = self._changed(given)
-            message["data"] = changed.values if changed else None
-            try:
-                payload = encode(message)
-            except NotPlainData:
-                message.update(self._crossing(args, kwargs))
-                payload = encode(message)
-            answer = process.ask(payload, self.policy.limits.seconds)
+            now, data, lessons = self._news(given)
+            payload = encode((call.arguments, call.instance, data, lessons))
+            answer = process.ask(payload, self.policy.limits.seconds, exchange)
         except BaseException:
             process.kill()
             raise
+        finally:
+            exchange.close()
         if not process.ended:
-            self._keep(process, changed or given)
+            self._keep(process, now)
         if isinstance(answer, Returned):
             return answer
-        raise self._failed(answer, self._shown(message))
+        raise self._failed(answer, call.shown, exchange)
 
     # ---- processes ----
 
@@ -194,8 +200,10 @@ class Runner:
         return self._fresh()
 
     def _fresh(self) -> tuple[Process, _Given]:
-        data = self.version.data()
-        payload = encode({**self.version.load, "data": data})
+        shipment = self.version.shipment
+        lessons, values = shipment.taken(), shipment.values()
+        given = _Given(values, shipment.encoded(values), len(lessons))
+        payload = encode({**self.version.load, "lessons": lessons, "data": given.encoded})
         process = server(self.setting).spawn(self.policy.limits, self.version.preload)
         try:
             answer = process.ask(payload, self.policy.limits.seconds)
@@ -205,7 +213,7 @@ class Runner:
         if not isinstance(answer, Returned):
             process.kill()
             raise self._failed(answer, [])
-        return process, _Given(data, encode(data))
+        return process, given
 
     def _keep(self, process: Process, given: _Given) -> None:
         spent = process.seconds > self.policy.limits.processor_seconds / 2
@@ -217,61 +225,89 @@ class Runner:
 
     # ---- what crosses ----
 
-    def _changed(self, given: _Given) -> _Given | None:
-        """Return the plain data that the code refers to if it isn't what the process has."""
-        if not self.version.spaces:
-            return None
-        data = self.version.data()
-        same = all(
-            _is_scalar(value) and value is given.values[name] for name, value in data.items()
-        )
-        if same:
-            return None
-        encoded = encode(data)
-        return None if encoded == given.encoded else _Given(data, encoded)
+    def _news(self, given: _Given) -> tuple[_Given, dict[str, bytes], list[Any]]:
+        """Return what the process knows after this call; data and lessons that are new to it."""
+        shipment = self.version.shipment
+        lessons: list[Any] = []
+        if len(shipment.lessons) > given.lessons:
+            known = shipment.taken()
+            lessons = known[given.lessons :]
+            given = given._replace(lessons=len(known))
+        if not shipment.data:
+            return given, {}, lessons
+        values = shipment.values()
+        if values.keys() == given.values.keys() and all(
+            type(value) in _SCALARS and value is given.values[name]
+            for name, value in values.items()
+        ):
+            return given, {}, lessons
+        encoded = shipment.encoded(values)
+        old = given.encoded
+        data = {name: part for name, part in encoded.items() if old.get(name) != part}
+        return given._replace(values=values, encoded=encoded), data, lessons
 
-    def _crossing(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Return what can cross of the object of a method; raise one error for all that can't."""
-        changes: dict[str, Any] = {}
-        offenders: list[str] = []
+    def _ready(self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange) -> _Call:
+        """Return the call as bytes; raise one error for all that can't cross."""
         names = self.version.parameters
-        if self.version.wanted and args and not _crosses(args[0]):
-            name, plain, offenders = self.version.wanted.of(args[0])
+        kinds, offenders, instance = self.version.kinds, list[str](), None
+        arguments = b""
+        if kinds is not None and args and kinds.has(args[0]):
+            try:
+                kind = kinds.of(args[0])
+                instance = (kind.number, *kinds.values(args[0], kind, exchange))
+            except NotPlainData as error:
+                offenders = str(error).splitlines()
             args, names = args[1:], names[1:]
-            changes = {"args": args, "self": (name, plain)}
-        offenders += _offenders([*names], args, kwargs)
+        try:
+            arguments = encode((args, kwargs), exchange.outward)
+        except NotPlainData as error:
+            shown = _named(names, args, kwargs)
+            offenders += offenders_of(shown, exchange.outward) or [f"all together: {error}"]
         if offenders:
             reason = f"a call of {self.version.name} can't be given to a process of its own"
             raise CannotIsolate(f"{reason}. {REMEDIES}. What can't cross:", offenders)
-        return changes
-
-    def _shown(self, message: Mapping[str, Any]) -> list[tuple[str, object]]:
-        names = self.version.parameters[1 if message["self"] else 0 :]
-        numbered = [f"argument {number}" for number in range(len(names), len(message["args"]))]
-        shown = list(zip([*names, *numbered], message["args"], strict=False))
-        return [*shown, *message["kwargs"].items()]
+        return _Call(arguments, instance, _named(names, args, kwargs), exchange)
 
     def _failed(
-        self, answer: Failure | Refused, arguments: list[tuple[str, object]]
+        self,
+        answer: Failure | Refused,
+        arguments: list[tuple[str, object]],
+        exchange: Exchange | None = None,
     ) -> BaseException:
         """Return what to raise: with the place in the text if the code failed."""
         if isinstance(answer, Refused):
             message = f"this machine can't isolate code: {answer.reason}"
             return CannotIsolate(message, by_machine=True)
-        error = exception_of(answer)
-        error.__dict__["__notes__"] = notes_of(arguments, answer.printed)
+        error: BaseException | None = None
+        if exchange is not None:
+            error = exchange.errors.get(answer.host_error)
+        if error is None:
+            error = exception_of(answer)
+            error.__dict__["__notes__"] = notes_of(arguments, answer.printed)
         line = answer.line or self.version.line
         try:
             raise_at(error, self.version.filename, line, answer.function or self.version.name)
-        except Exception as raised:  # noqa: BLE001 - it now has a traceback that ends in the text
+        except BaseException as raised:  # noqa: BLE001 - it now has a traceback that ends in the text
             return raised
         return error
 
 
-class Ticket:
-    """A call that can be given up from elsewhere."""
+def _named(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[tuple[str, object]]:
+    numbered = [f"argument {number}" for number in range(len(names), len(args))]
+    return [*zip([*names, *numbered], args, strict=False), *kwargs.items()]
 
-    def __init__(self) -> None:
+
+class Ticket:
+    """A call that can be given up from elsewhere.
+
+    Args:
+        loop: where coroutines of the host run that the code calls; None outside of any.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = loop
         self.process: Process | None = None
         self.given_up = False
 
@@ -291,26 +327,6 @@ class Ticket:
 def _end_all(idle: deque[tuple[Process, _Given]]) -> None:
     while idle:
         idle.pop()[0].kill()
-
-
-def _crosses(value: object) -> bool:
-    try:
-        encode(value)
-    except NotPlainData:
-        return False
-    return True
-
-
-def _offenders(names: list[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
-    numbered = [f"argument {number}" for number in range(len(names), len(args))]
-    found: list[str] = []
-    for name, value in [*zip([*names, *numbered], args, strict=False), *kwargs.items()]:
-        try:
-            encode(value)
-        except NotPlainData as error:
-            found.append(f"{name}: {error}")
-    total = f"all arguments together: more than {MAX_BYTES} bytes"
-    return found if found or _crosses((args, dict(kwargs))) else [total]
 
 
 # ---- what stands for the function ----------------------------------------------------------------
@@ -339,7 +355,7 @@ def _replayed(runner: Runner, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
 
 
 async def _awaited(runner: Runner, /, *args: Any, **kwargs: Any) -> Any:
-    ticket = Ticket()
+    ticket = Ticket(asyncio.get_running_loop())
     try:
         return (await asyncio.to_thread(runner.run, ticket, args, kwargs)).value
     except asyncio.CancelledError:

@@ -17,6 +17,7 @@ class Limits:
         scratch: bytes of all files together.
         open_files: how many.
         threads: how many, where the system counts them for this process alone.
+        calls_back: how many calls of functions of the host one call may make.
     """
 
     seconds: float = 10.0
@@ -26,6 +27,7 @@ class Limits:
     scratch: int = 32 << 20
     open_files: int = 64
     threads: int = 32
+    calls_back: int = 1_000
 
     def for_kernel(self) -> dict[str, int]:
         """Return what the process itself sets before it runs anything."""

@@ -25,6 +25,8 @@ class Policy:
             of Python, "inprocess" for no boundary at all.
         limits: what one candidate may use.
         imports: modules that the code may import, with all that is in them; "*" for any.
+        capabilities: names of functions of this process that the code may call back to, besides
+            those that the author's own code uses; of attributes of ``self`` too.
         paths: more folders that the code may read and import from.
         namespaces: whether to use namespaces where there are any; Landlock and the system-call
             filter are used in any case.
@@ -33,6 +35,7 @@ class Policy:
     name: Name = "isolated"
     limits: Limits = field(default_factory=Limits)
     imports: frozenset[str] = COMPUTING
+    capabilities: frozenset[str] = frozenset()
     paths: tuple[str, ...] = ()
     namespaces: bool = True
 

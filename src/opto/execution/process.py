@@ -7,14 +7,15 @@ import re
 import select
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from opto.errors import MalformedMessage
 from opto.execution.wire import decode, encode, frame, length_of
 
+ASKING = frozenset({("call",), ("acall",), ("read",)})
 _CHUNK = 1 << 16
 _GRACE_MS = 200
 _PLACE = re.compile(r'^  File "(<code of [^"]*>)", line (\d+) in (.*)$', re.MULTILINE)
@@ -35,6 +36,7 @@ class Failure(NamedTuple):
         arguments: its arguments if they are plain and small.
         line: the line of the code; 0 if unknown.
         function: the function that the line is in.
+        host_error: number of the exception of the host that it passed on, 0 for none.
         printed: what the code printed before.
     """
 
@@ -44,6 +46,7 @@ class Failure(NamedTuple):
     arguments: tuple[Any, ...] | None
     line: int
     function: str
+    host_error: int = 0
     printed: str = ""
 
 
@@ -58,6 +61,70 @@ class Returned(NamedTuple):
 
     value: Any
     drained: bool
+
+
+class Exchange(Protocol):
+    """Does on the host what a process asks for; see `opto.execution.exchange`."""
+
+    @property
+    def pending(self) -> int:
+        """How many answers come later."""
+        ...
+
+    @property
+    def waker(self) -> int:
+        """A descriptor that becomes readable when one of those has come."""
+        ...
+
+    def inward(self, items: list[Any]) -> Any:
+        """Return what the process means by what is no plain data."""
+        ...
+
+    def answer(self, message: tuple[Any, ...]) -> bytes | None:
+        """Do what is asked; return the answer, or None if it comes later."""
+        ...
+
+    def finished(self) -> Iterator[bytes]:
+        """Yield the answers that have come."""
+        ...
+
+
+class Clock:
+    """How much time a call has left; it can be stopped.
+
+    Args:
+        seconds: how much it has.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.begun = time.monotonic()
+        self.until = self.begun + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            TimeoutError: if none are.
+        """
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def spent(self) -> float:
+        """Return the seconds that it ran."""
+        return time.monotonic() - self.begun
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop it inside the block."""
+        stopped = time.monotonic()
+        try:
+            yield
+        finally:
+            passed = time.monotonic() - stopped
+            self.until += passed
+            self.begun += passed
 
 
 class Process:
@@ -84,27 +151,67 @@ class Process:
         self.host = os.getpid()
         self.ended = False
         self.seconds = 0.0
+        self.rest = b""
         for end in (channel, output):
             os.set_blocking(end, False)
         self.threads = _threads_of(handle)
         self.waiting = select.poll()
         self.waiting.register(channel, select.POLLIN)
 
-    def ask(self, payload: bytes, seconds: float) -> Returned | Failure | Refused:
-        """Send a message and return the answer; end the process unless that is a proper one."""
-        begun = time.monotonic()
+    def ask(
+        self, payload: bytes, seconds: float, exchange: Exchange | None = None
+    ) -> Returned | Failure | Refused:
+        """Send a message and return the answer; end the process unless that is a proper one.
+
+        Args:
+            payload: the message.
+            seconds: how long it may take, not counting what the host does meanwhile.
+            exchange: answers what the process asks of the host.
+        """
+        clock = Clock(seconds)
         try:
-            self._send(frame(payload), begun + seconds)
-            answer = self._answer(self._frame(begun + seconds))
+            self._send(frame(payload), clock)
+            answer = self._answer(self._message(clock, exchange))
+            if self.rest:
+                raise MalformedMessage(f"{len(self.rest)} bytes too many")
         except TimeoutError:
             return self._stopped(seconds)
         except MalformedMessage as error:
             return self._ended(f"it answered with what is no message: {error}")
         except (EOFError, OSError):
             return self._ended("")
-        self.seconds += time.monotonic() - begun
+        self.seconds += clock.spent()
         printed = self.printed()
         return answer._replace(printed=printed) if isinstance(answer, Failure) else answer
+
+    def _message(self, clock: Clock, exchange: Exchange | None) -> Any:
+        """Return the answer; do what the process asks for before it."""
+        if exchange is None:
+            return decode(self._frame(clock))
+        while True:
+            if exchange.pending:
+                self._attend(clock, exchange)
+            message = decode(self._frame(clock), exchange.inward)
+            if type(message) is not tuple or message[:1] not in ASKING:
+                return message
+            with clock.stopped():
+                answer = exchange.answer(message)
+            if answer is not None:
+                self._send(frame(answer), clock)
+
+    def _attend(self, clock: Clock, exchange: Exchange) -> None:
+        """Send answers as they come, until the process says something or none is due."""
+        waiting = select.poll()
+        waiting.register(self.channel, select.POLLIN)
+        waiting.register(exchange.waker, select.POLLIN)
+        while exchange.pending and not self.rest:
+            with clock.stopped():
+                ready = {source for source, _ in waiting.poll()}
+                answers = list(exchange.finished())
+            for answer in answers:
+                self._send(frame(answer), clock)
+            if self.channel in ready:
+                return
 
     def refusal(self, seconds: float) -> str:
         """Return why the process can't be confined; empty if it can. It runs nothing."""
@@ -120,46 +227,41 @@ class Process:
         # The link count of the folder is two and one for each thread.
         return self.threads is not None and os.fstat(self.threads).st_nlink > 3
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send(self, data: bytes, clock: Clock) -> None:
         rest = memoryview(data)
         while rest:
             try:
                 rest = rest[os.write(self.channel, rest) :]
             except BlockingIOError:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError from None
                 waiting = select.poll()
                 waiting.register(self.channel, select.POLLOUT)
-                waiting.poll(left * 1000)
+                waiting.poll(clock.left() * 1000)
 
-    def _frame(self, deadline: float) -> bytes:
-        """Return the payload of one frame; more than that at once is no proper answer."""
-        read = self._read(deadline)
+    def _frame(self, clock: Clock) -> bytes:
+        """Return the payload of the next frame; what was read beyond it is kept."""
+        read = self.rest or self._read(clock)
         while len(read) < 4:
-            read += self._read(deadline)
+            read += self._read(clock)
         end = length_of(read[:4]) + 4
         parts, size = [read], len(read)
         while size < end:
-            part = self._read(deadline)
+            part = self._read(clock)
             parts.append(part)
             size += len(part)
-        if size > end:
-            message = f"{size - end} bytes too many"
-            raise MalformedMessage(message)
-        return b"".join(parts)[4:]
+        whole = b"".join(parts)
+        self.rest = whole[end:]
+        return whole[4:end]
 
-    def _read(self, deadline: float) -> bytes:
-        left = deadline - time.monotonic()
-        if left <= 0 or not self.waiting.poll(left * 1000):
+    def _read(self, clock: Clock) -> bytes:
+        if not self.waiting.poll(clock.left() * 1000):
             raise TimeoutError
         part = os.read(self.channel, _CHUNK)
         if not part:
             raise EOFError
         return part
 
-    def _answer(self, payload: bytes) -> Returned | Failure | Refused:
-        match decode(payload):
+    def _answer(self, message: Any) -> Returned | Failure | Refused:
+        match message:
             case ("ok", value, bool(drained)):
                 return Returned(value, drained)
             case ("refused", str(reason)):
@@ -172,8 +274,9 @@ class Process:
                 (tuple() | None) as arguments,
                 int(line),
                 str(function),
+                int(key),
             ):
-                return Failure(kind, module, text, arguments, line, function)
+                return Failure(kind, module, text, arguments, line, function, key)
             case _:
                 message = "an answer of no known shape"
                 raise MalformedMessage(message)
@@ -200,7 +303,7 @@ class Process:
         line, function = _place(self.printed())
         self.kill()
         text = f"the call took longer than {seconds:g} s and was stopped"
-        return Failure("TimeoutError", "builtins", text, None, line, function, printed)
+        return Failure("TimeoutError", "builtins", text, None, line, function, 0, printed)
 
     def _ended(self, why: str) -> Failure:
         """Say how the process ended by itself, or end it."""
@@ -213,7 +316,7 @@ class Process:
         self.kill()
         line, function = _place(said)
         text = why or f"the process ended: {_how(status)}"
-        return Failure("ProcessEnded", "", text, None, line, function, _DUMP.sub("", said))
+        return Failure("ProcessEnded", "", text, None, line, function, 0, _DUMP.sub("", said))
 
     def stop(self) -> None:
         """End the process from another thread than the one that uses it, which will notice."""

@@ -63,7 +63,7 @@ def _class_named(name: str) -> type[CodeFailed]:
     return type(name, (CodeFailed,), {"__module__": "builtins"})
 
 
-def raise_at(error: Exception, filename: str, line: int, function: str) -> None:
+def raise_at(error: BaseException, filename: str, line: int, function: str) -> None:
     """Raise `error` as if it came from a line of a text, for tracebacks to show it."""
     space = {"error": error}
     exec(_raiser(filename, max(line, 1), function or "<module>"), space)  # noqa: S102 - our own text

@@ -5,6 +5,9 @@ number of its items). Both directions walk with a list of their own instead of r
 at caps on size, depth and count. What is read was written by code that nobody read: every malformed
 message is one `MalformedMessage`, and what comes out is of exactly these types: None, bool, int,
 float, complex, str, bytes, list, tuple, dict, set, frozenset, numpy arrays and scalars of numbers.
+
+What is none of these crosses only if both ends hand in a function for it: `outward` says in plain
+data what stands for it, `inward` what that stands for. Without them there is nothing else.
 """
 
 from __future__ import annotations
@@ -12,18 +15,21 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from opto.errors import MalformedMessage, NotPlainData
 
 C = TypeVar("C", bound=Collection[Any])
+Outward = Callable[[Any], "Sequence[Any] | None"]
+Inward = Callable[[list[Any]], Any]
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 200
 MAX_ITEMS = 1_000_000
 _EQUAL_HASHES = 16
+_OTHER = ord("X")
 
 _LENGTH = struct.Struct(">I")
 _TAGGED = struct.Struct(">BI")
@@ -50,8 +56,12 @@ def length_of(header: bytes) -> int:
 # ---- writing -------------------------------------------------------------------------------------
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, outward: Outward | None = None) -> bytes:
     """Return the bytes of `value`.
+
+    Args:
+        value: plain data.
+        outward: what stands for a value that is no plain data; None if nothing does.
 
     Raises:
         NotPlainData: if it isn't plain data, or is over a cap.
@@ -69,7 +79,7 @@ def encode(value: object) -> bytes:
                 if len(out) > MAX_BYTES:
                     raise _over(f"more than {MAX_BYTES} bytes")
             else:
-                walks.append(_opened(out, item, kind))
+                walks.append(_opened(out, item, kind, outward))
                 if len(walks) > MAX_DEPTH + 1:
                     raise _over(f"nested deeper than {MAX_DEPTH}")
                 break
@@ -84,7 +94,7 @@ def _over(what: str) -> NotPlainData:
     return NotPlainData(f"it is {what}; pass less, or split it")
 
 
-def _opened(out: bytearray, item: Any, kind: type) -> Iterator[Any]:
+def _opened(out: bytearray, item: Any, kind: type, outward: Outward | None) -> Iterator[Any]:
     """Write what announces a container; return what walks through its items."""
     tag = _CONTAINERS.get(kind)
     if tag is not None:
@@ -97,6 +107,10 @@ def _opened(out: bytearray, item: Any, kind: type) -> Iterator[Any]:
         if _PLAIN_DTYPE.fullmatch(name) and data.nbytes <= MAX_BYTES:
             out += b"A" if kind is numpy.ndarray else b"G"
             return iter((name, data.shape, data.tobytes()))
+    stands = outward(item) if outward is not None else None
+    if stands is not None:
+        out += _TAGGED.pack(_OTHER, len(stands))
+        return iter(stands)
     message = f"{_named(kind)} is not plain data: numbers, text, bytes, lists, dicts, sets, arrays"
     raise NotPlainData(message)
 
@@ -176,8 +190,12 @@ class _Open(NamedTuple):
     items: list[Any]
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes, inward: Inward | None = None) -> Any:
     """Return the value that `data` holds.
+
+    Args:
+        data: what `encode` made, or anything.
+        inward: what is meant by that which stands for other values than plain data.
 
     Raises:
         MalformedMessage: if it holds no value, more than one, or one over a cap.
@@ -186,7 +204,7 @@ def decode(data: bytes) -> Any:
         message = f"{len(data)} bytes are over the limit of {MAX_BYTES}"
         raise MalformedMessage(message)
     try:
-        return _read(data)
+        return _read(data, inward or _nothing_else)
     except MalformedMessage:
         raise
     except Exception as error:
@@ -194,7 +212,12 @@ def decode(data: bytes) -> Any:
         raise MalformedMessage(message) from error
 
 
-def _read(data: bytes) -> Any:
+def _nothing_else(_: list[Any]) -> Any:
+    message = "a value that is no plain data, where nothing else is expected"
+    raise MalformedMessage(message)
+
+
+def _read(data: bytes, inward: Inward) -> Any:
     result: list[Any] = []
     opened = [_Open(0, 1, result)]
     position = count = 0
@@ -203,7 +226,8 @@ def _read(data: bytes) -> Any:
         if len(top.items) == top.due:
             opened.pop()
             if opened:
-                opened[-1].items.append(_CLOSE[top.tag](top.items))
+                close = _CLOSE.get(top.tag, inward)
+                opened[-1].items.append(close(top.items))
             continue
         tag = data[position]
         position += 1
@@ -229,7 +253,7 @@ def _due(data: bytes, tag: int, position: int) -> tuple[int, int]:
     """Return how many items a container has, and where they start."""
     if tag in b"AG":
         return 3, position
-    if tag not in _CLOSE:
+    if tag not in _CLOSE and tag != _OTHER:
         message = f"unknown tag {tag}"
         raise MalformedMessage(message)
     (size,) = _LENGTH.unpack_from(data, position)

@@ -5,29 +5,24 @@ own process alone; the host trusts nothing that comes out.
 """
 
 from __future__ import annotations
-import __future__
 
-import ast
 import faulthandler
 import io
 import os
 import signal
 import struct
 import sys
-import types
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from opto.errors import NotPlainData
+from opto.execution.candidate import Candidate
+from opto.execution.standins import Customs, Post
 from opto.execution.wire import decode, encode, frame
 
 CHANNEL = 3
 OUTPUT = 1
-MOST_ITEMS = 100_000
 _MOST_TEXT = 2_000
 _MOST_PRINTED = 1 << 16
-_MODULE = "__proposed__"
-_COMPILER_FLAGS = __future__.annotations.compiler_flag
 
 
 class Printed(io.TextIOBase):
@@ -52,131 +47,91 @@ class Printed(io.TextIOBase):
         return len(text)
 
 
-class View:
-    """The object that a method belongs to: its plain attributes, for reading."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.__dict__.update(values)
-
-    def __getattr__(self, name: str) -> Any:
-        kind = type(self).__name__
-        message = f"{kind!r} object has no attribute {name!r} that is plain data"
-        raise AttributeError(message)
-
-    def __setattr__(self, name: str, _: Any) -> None:
-        message = f"self is read-only here; return what should change ({name!r})"
-        raise AttributeError(message)
-
-    def __delattr__(self, name: str) -> None:
-        self.__setattr__(name, None)
-
-
-class Candidate:
-    """Code, loaded.
-
-    Args:
-        load: the shipment; see `opto.execution.crossing`.
-    """
-
-    def __init__(self, load: Mapping[str, Any]) -> None:
-        self.filename: str = load["filename"]
-        self.module = types.ModuleType(_MODULE)
-        sys.modules[_MODULE] = self.module
-        space = self.module.__dict__
-        for alias, module, attribute in load["imports"]:
-            found = __import__(module, fromlist=["*"])
-            space[alias] = getattr(found, attribute) if attribute else found
-        space.update(load["data"])
-        for alias, name, text in load["helpers"]:
-            self._run(text, f"<helper {name}>", [])
-            space[alias] = space[name]
-        self._run(load["text"], self.filename, load["dropped"])
-        self.function: Callable[..., Any] = space[load["name"]]
-
-    def _run(self, text: str, filename: str, dropped: list[int]) -> None:
-        tree = ast.parse(text, filename)
-        tree.body = [node for node in tree.body if node.lineno not in dropped]
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                kept = [d for d in node.decorator_list if d.lineno not in dropped]
-                node.decorator_list = kept
-        code = compile(tree, filename, "exec", _COMPILER_FLAGS, dont_inherit=True)
-        exec(code, self.module.__dict__)  # noqa: S102 - what this process is for
-
-    def call(self, message: Mapping[str, Any]) -> tuple[Any, bool]:
-        """Call the function; return its result, and whether that was drained from a generator."""
-        if message["data"]:
-            self.module.__dict__.update(message["data"])
-        args, of = list(message["args"]), message["self"]
-        if of is not None:
-            name, values = of
-            args.insert(0, type(name, (View,), {})(values))
-        result = self.function(*args, **message["kwargs"])
-        if isinstance(result, types.CoroutineType):
-            return _finished(result), False
-        if isinstance(result, types.AsyncGeneratorType):
-            return _finished(_drained_async(result)), True
-        if isinstance(result, types.GeneratorType):
-            return _drained(result), True
-        return result, False
-
-
-def _finished(work: Any) -> Any:
-    import asyncio  # noqa: PLC0415 - slow to load, and rarely needed
-
-    return asyncio.run(work)
-
-
-def _drained(items: Any) -> list[Any]:
-    kept: list[Any] = []
-    for item in items:
-        kept.append(item)
-        if len(kept) > MOST_ITEMS:
-            raise _too_many()
-    return kept
-
-
-async def _drained_async(items: Any) -> list[Any]:
-    kept: list[Any] = []
-    async for item in items:
-        kept.append(item)
-        if len(kept) > MOST_ITEMS:
-            raise _too_many()
-    return kept
-
-
-def _too_many() -> OverflowError:
-    return OverflowError(f"the generator gives more than {MOST_ITEMS} items")
-
-
 # ---- answering -----------------------------------------------------------------------------------
 
 
-def serve() -> None:
+class Wire:
+    """Frames over descriptors.
+
+    Args:
+        source: to read from.
+        sink: to write to.
+    """
+
+    def __init__(self, source: int = CHANNEL, sink: int = CHANNEL) -> None:
+        self.source, self.sink = source, sink
+        self.customs = Customs(Post(self))
+
+    def fileno(self) -> int:
+        """Return the descriptor to read from."""
+        return self.source
+
+    def send(self, value: object) -> None:
+        """Send a message.
+
+        Raises:
+            NotPlainData: if it can't cross.
+        """
+        rest = memoryview(frame(encode(value, self.customs.outward)))
+        while rest:
+            rest = rest[os.write(self.sink, rest) :]
+
+    def receive(self) -> Any:
+        """Wait for a message."""
+        (length,) = struct.unpack(">I", self._read(4))
+        return decode(self._read(length), self.customs.inward)
+
+    def _read(self, count: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            part = os.read(self.source, count - len(parts))
+            if not part:
+                os._exit(0)
+            parts += part
+        return bytes(parts)
+
+
+def serve(wire: Wire | None = None) -> None:
     """Answer the host until it is gone."""
+    wire = wire or Wire()
     faulthandler.enable(OUTPUT, all_threads=False)
-    faulthandler.register(signal.SIGUSR1, OUTPUT, all_threads=False)
+    if hasattr(faulthandler, "register"):
+        faulthandler.register(signal.SIGUSR1, OUTPUT, all_threads=False)
     candidate: list[Candidate] = []
     while True:
-        message: dict[str, Any] = decode(_received())
+        message = wire.receive()
+        if type(message) is tuple and type(message[0]) is int:
+            continue  # an answer that nobody waits for any more
         printed = Printed()
         sys.stdout = sys.stderr = printed
+        filename = message["filename"] if type(message) is dict else None
         try:
-            if "text" in message:
-                _reseed()
-                candidate.append(Candidate(message))
-                answer = encode(("ok", None, False))
-            else:
-                answer = _encoded(candidate[0].call(message))
+            result = _answered(message, candidate, wire.customs)
+            try:
+                wire.send(("ok", *result))
+            except NotPlainData as error:
+                text = f"the function returned what can't leave its process: {error}"
+                raise TypeError(text) from None
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is reported
-            answer = encode(("error", *_described(error, message.get("filename"), candidate)))
-        _send(answer)
+            wire.send(("error", *_described(error, filename, candidate)))
+
+
+def _answered(message: Any, candidate: list[Candidate], customs: Customs) -> tuple[Any, bool]:
+    if type(message) is dict:
+        _reseed()
+        candidate.append(Candidate(message, customs))
+        return None, False
+    arguments, instance, data, lessons = message
+    if lessons or data:
+        candidate[0].learn(lessons, data)
+    return candidate[0].call(arguments, instance)
 
 
 def complain(reason: str) -> None:
     """Tell the host, at its first message, that this process can't be confined."""
-    _received()
-    _send(encode(("refused", reason)))
+    wire = Wire()
+    wire.receive()
+    wire.send(("refused", reason))
 
 
 def _reseed() -> None:
@@ -185,19 +140,10 @@ def _reseed() -> None:
         random.seed()  # numpy's; `random` itself is done by fork
 
 
-def _encoded(result: tuple[Any, bool]) -> bytes:
-    value, drained = result
-    try:
-        return encode(("ok", value, drained))
-    except NotPlainData as error:
-        message = f"the function returned what can't leave its process: {error}"
-        raise TypeError(message) from None
-
-
 def _described(
     error: BaseException, filename: str | None, candidate: list[Candidate]
 ) -> tuple[Any, ...]:
-    """Return name and module of the exception's type, text, plain arguments, line, function."""
+    """Return what `opto.execution.process.Failure` holds, without what was printed."""
     kind = type(error)
     own = candidate[0].filename if candidate else filename
     line, function, entry = 0, "", error.__traceback__
@@ -208,7 +154,16 @@ def _described(
     if isinstance(error, SyntaxError) and not line:
         line = error.lineno or 0
     name, module = str(kind.__name__)[:200], str(kind.__module__)[:200]
-    return name, module, _text(error), _arguments(error), line, function
+    return name, module, _text(error), _arguments(error), line, function, _host_error(error)
+
+
+def _host_error(error: BaseException) -> int:
+    """Return the number of the exception of the host that this one tells of, 0 for none."""
+    try:
+        key = error.__dict__.get("_host_error", 0)
+    except BaseException:  # noqa: BLE001 - whatever it is, it is reported
+        return 0
+    return key if type(key) is int else 0
 
 
 def _text(error: BaseException) -> str:
@@ -227,24 +182,3 @@ def _arguments(error: BaseException) -> tuple[Any, ...] | None:
     except Exception:  # noqa: BLE001 - whatever it is, it is reported
         return None
     return arguments if small else None
-
-
-def _received() -> bytes:
-    (length,) = struct.unpack(">I", _read(4))
-    return _read(length)
-
-
-def _read(count: int) -> bytes:
-    parts = bytearray()
-    while len(parts) < count:
-        part = os.read(CHANNEL, count - len(parts))
-        if not part:
-            os._exit(0)
-        parts += part
-    return bytes(parts)
-
-
-def _send(payload: bytes) -> None:
-    rest = memoryview(frame(payload))
-    while rest:
-        rest = rest[os.write(CHANNEL, rest) :]
