@@ -10,16 +10,19 @@ from typing import Any
 import pytest
 
 from opto.errors import NoModel, OptoError, UsageError
-from opto.llm import Fallback, OpenAICompatible, choice
+from opto.llm import LLM, AnthropicModel, Fallback, GeminiModel, OpenAICompatible, choice
 from opto.llm.autogen import AutoGenLLM
 from opto.llm.choice import RULES, backend_named, choose, model_named
 from opto.llm.litellm import LiteLLM
 from opto.llm.local import LocalModel
+from opto.llm.local_servers import OllamaModel, VllmModel
 from opto.llm.weights import CATALOGUE, DEFAULT
 
 KEY = "sk-canary-chosen"
 CONFIGS = json.dumps([{"model": "gpt-4", "api_key": KEY}, {"model": "second", "api_key": KEY}])
 OPENAI, ANTHROPIC = "https://api.openai.com/v1", "https://api.anthropic.com/v1"
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta"
+OLLAMA = "http://localhost:11434/v1"
 KEYS = {"OPENAI_API_KEY": KEY, "ANTHROPIC_API_KEY": KEY}
 
 TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
@@ -27,12 +30,32 @@ TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
     ({"OPTO_MODEL": "openai:o3"}, (OpenAICompatible, "o3", OPENAI), "OPTO_MODEL"),
     ({"OPTO_MODEL": "gpt-4o-mini"}, (OpenAICompatible, "gpt-4o-mini", OPENAI), "OPTO_MODEL"),
     ({"OPTO_MODEL": "openai:"}, (OpenAICompatible, "gpt-4o", OPENAI), "OPTO_MODEL"),
-    ({"OPTO_MODEL": "claude-x"}, (OpenAICompatible, "claude-x", ANTHROPIC), "OPTO_MODEL"),
-    ({"OPTO_MODEL": "anthropic:c"}, (OpenAICompatible, "c", ANTHROPIC), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "claude-x"}, (AnthropicModel, "claude-x", ANTHROPIC), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "anthropic:c"}, (AnthropicModel, "c", ANTHROPIC), "OPTO_MODEL"),
     ({"OPTO_MODEL": "local:0.5b"}, (LocalModel, "0.5b", ""), "OPTO_MODEL"),
     ({"OPTO_MODEL": "local:"}, (LocalModel, DEFAULT, ""), "OPTO_MODEL"),
     ({"OPTO_MODEL": "135m"}, (LocalModel, "135m", ""), "OPTO_MODEL"),
     ({"OPTO_MODEL": "litellm:gemini/x"}, (LiteLLM, "gemini/x", ""), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "gemini-x"}, (GeminiModel, "gemini-x", GOOGLE), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "google:gemma"}, (GeminiModel, "gemma", GOOGLE), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "gemini:"}, (GeminiModel, "gemini-flash-latest", GOOGLE), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "ollama/qwen2.5:7b"}, (OllamaModel, "qwen2.5:7b", OLLAMA), "OPTO_MODEL"),
+    ({"OPTO_MODEL": "ollama:qwen2.5"}, (OllamaModel, "qwen2.5", OLLAMA), "OPTO_MODEL"),
+    (
+        {"OPTO_MODEL": "ollama/m", "OLLAMA_HOST": "0.0.0.0:1234"},
+        (OllamaModel, "m", "http://localhost:1234/v1"),
+        "OPTO_MODEL",
+    ),
+    (
+        {"OPTO_MODEL": "vllm/org/m"},
+        (VllmModel, "org/m", "http://localhost:8000/v1"),
+        "OPTO_MODEL",
+    ),
+    (
+        {"OPTO_MODEL": "vllm/org/m", "VLLM_BASE_URL": "http://gpu:9000"},
+        (VllmModel, "org/m", "http://gpu:9000/v1"),
+        "OPTO_MODEL",
+    ),
     ({"OPTO_MODEL": "autogen:gpt-4"}, (AutoGenLLM, "autogen", ""), "OPTO_MODEL"),
     (
         {"OPTO_MODEL": "http://localhost:11434/v1#llama3"},
@@ -67,10 +90,11 @@ TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
     ),
     (
         {"TRACE_LITELLM_MODEL": "anthropic/claude-3"},
-        (OpenAICompatible, "claude-3", ANTHROPIC),
+        (AnthropicModel, "claude-3", ANTHROPIC),
         "TRACE_LITELLM",
     ),
-    ({"DEFAULT_LITELLM_MODEL": "gemini/g"}, (LiteLLM, "gemini/g", ""), "DEFAULT_LITELLM"),
+    ({"DEFAULT_LITELLM_MODEL": "gemini/g"}, (GeminiModel, "g", GOOGLE), "DEFAULT_LITELLM"),
+    ({"DEFAULT_LITELLM_MODEL": "mistral/g"}, (LiteLLM, "mistral/g", ""), "DEFAULT_LITELLM"),
     ({"OAI_CONFIG_LIST": CONFIGS, **KEYS}, (OpenAICompatible, "gpt-4", OPENAI), "OAI_CONFIG_LIST"),
     (KEYS, (OpenAICompatible, "gpt-4o", OPENAI), "OPENAI_API_KEY is set"),
     (
@@ -80,8 +104,18 @@ TABLE: list[tuple[dict[str, str], tuple[type, str, str], str]] = [
     ),
     (
         {"ANTHROPIC_API_KEY": KEY},
-        (OpenAICompatible, "claude-3-5-sonnet-latest", ANTHROPIC),
+        (AnthropicModel, "claude-3-5-sonnet-latest", ANTHROPIC),
         "ANTHROPIC_API_KEY is set",
+    ),
+    (
+        {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": "http://proxy", "GEMINI_API_KEY": KEY},
+        (AnthropicModel, "claude-3-5-sonnet-latest", "http://proxy/v1"),
+        "ANTHROPIC_API_KEY is set",
+    ),
+    (
+        {"GEMINI_API_KEY": KEY, "GOOGLE_API_KEY": KEY},
+        (GeminiModel, "gemini-flash-latest", GOOGLE),
+        "GEMINI_API_KEY is set",
     ),
 ]
 
@@ -106,10 +140,56 @@ def test_the_first_rule_that_fits_wins(
     assert KEY not in repr(selection)
 
 
+def test_what_is_said_in_the_call_goes_before_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**KEYS, "OPTO_MODEL": "local:0.5b", "OAI_CONFIG_LIST": CONFIGS}.items():
+        monkeypatch.setenv(name, value)
+    assert LLM("gpt-x").choose().model.model_name == "gpt-x"
+    assert LLM(model="claude-x").choose().model.model_name == "claude-x"
+    assert LLM(backend="openai").choose().model.model_name == "gpt-4o"
+    assert LLM(config_list=[{"model": "m"}]).choose().model.model_name == "m"
+    assert LLM(profile="cheap").choose().model.model_name == "gpt-4o-mini"
+    listed = LLM(filter_dict={"model": ["second"]})
+    monkeypatch.delenv("OPTO_MODEL")
+    assert listed.choose().model.model_name == "second"
+
+
+def test_rules_go_before_each_other_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "is_present", lambda _: True)
+    variables = {
+        "GEMINI_API_KEY": KEY,
+        "ANTHROPIC_API_KEY": KEY,
+        "OPENAI_API_KEY": KEY,
+        "OAI_CONFIG_LIST": CONFIGS,
+        "TRACE_LITELLM_MODEL": "mistral/m",
+        "TRACE_CUSTOMLLM_MODEL": "mine",
+        "TRACE_DEFAULT_LLM_BACKEND": "AutoGen",
+        "OPTO_MODEL": "gpt-x",
+    }
+    reasons = [choose().why]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        reasons.append(choose().why)
+    assert "weights" in reasons[0]
+    for name, why in zip(variables, reasons[1:], strict=True):
+        assert name in why
+
+
+def test_a_local_server_needs_a_models_name() -> None:
+    with pytest.raises(UsageError, match=r"name a model: ollama/<model>"):
+        model_named("ollama:", {})
+
+
 def test_with_nothing_the_ways_are_listed() -> None:
     with pytest.raises(NoModel) as caught:
         choose()
-    for way in ("OPENAI_API_KEY", "OPTO_MODEL", "opto model fetch", "OAI_CONFIG_LIST", "llm="):
+    for way in (
+        "OPENAI_API_KEY",
+        "ollama/",
+        "OPTO_MODEL",
+        "opto model fetch",
+        "OAI_CONFIG_LIST",
+        "llm=",
+    ):
         assert way in str(caught.value)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opto.errors import NoModel, UsageError
-from opto.llm import LLM, OpenAICompatible
+from opto.llm import LLM, AnthropicModel, GeminiModel, OpenAICompatible
 from opto.llm.config_list import (
     config_list_of_keys,
     filtered,
@@ -15,9 +15,12 @@ from opto.llm.config_list import (
     parse_config_list,
     read_config_list,
 )
+from opto.llm.http_model import HttpModel
+from opto.llm.local_servers import OllamaModel
 from opto.testing import ModelServer
 
 KEY = "sk-canary-listed"
+OPENAI, ANTHROPIC = "https://api.openai.com/v1", "https://api.anthropic.com/v1"
 LIST = [{"model": "gpt-4", "api_key": KEY}, {"model": "claude-sonnet-3.5-latest", "api_key": KEY}]
 
 
@@ -77,24 +80,41 @@ def test_a_filter_keeps_what_fits(filter_dict: dict[str, Any] | None, models: li
 
 
 @pytest.mark.parametrize(
-    ("config", "name", "url"),
+    ("config", "kind", "name", "url"),
     [
-        (LIST[0], "gpt-4", "https://api.openai.com/v1"),
-        (LIST[1], "claude-3-5-sonnet-latest", "https://api.anthropic.com/v1"),
-        ({"model": "x", "base_url": "http://h/v1"}, "x", "http://h/v1"),
-        ({"model": "x", "api_base": "http://h/v1"}, "x", "http://h/v1"),
-        ({"model": "x", "api_type": "anthropic"}, "x", "https://api.anthropic.com/v1"),
-        ({"model": "x"}, "x", "https://api.openai.com/v1"),
+        (LIST[0], OpenAICompatible, "gpt-4", OPENAI),
+        (LIST[1], AnthropicModel, "claude-3-5-sonnet-latest", ANTHROPIC),
+        ({"model": "x", "base_url": "http://h/v1"}, OpenAICompatible, "x", "http://h/v1"),
+        ({"model": "x", "api_base": "http://h/v1"}, OpenAICompatible, "x", "http://h/v1"),
+        ({"model": "x", "api_type": "anthropic"}, AnthropicModel, "x", ANTHROPIC),
         (
-            {"model": "x", "base_url": "https://api.openai.com/v1/"},
+            {"model": "x", "api_type": "anthropic", "base_url": "http://h/v1"},
+            AnthropicModel,
             "x",
-            "https://api.openai.com/v1",
+            "http://h/v1",
         ),
+        (
+            {"model": "gemini-x", "api_type": "google", "api_key": KEY},
+            GeminiModel,
+            "gemini-x",
+            "https://generativelanguage.googleapis.com/v1beta",
+        ),
+        (
+            {"model": "x", "api_type": "ollama"},
+            OllamaModel,
+            "x",
+            "http://localhost:11434/v1",
+        ),
+        ({"model": "x"}, OpenAICompatible, "x", OPENAI),
+        ({"model": "x", "base_url": f"{OPENAI}/"}, OpenAICompatible, "x", OPENAI),
     ],
 )
-def test_an_entry_becomes_a_client(config: dict[str, Any], name: str, url: str) -> None:
+def test_an_entry_becomes_a_client(
+    config: dict[str, Any], kind: type[HttpModel], name: str, url: str
+) -> None:
     model = model_of(config, {})
-    assert isinstance(model, OpenAICompatible)
+    assert isinstance(model, HttpModel)
+    assert type(model) is kind
     assert (model.model, model.base_url) == (name, url)
     assert KEY not in repr(model)
 

@@ -26,6 +26,8 @@ from opto.llm.google import GeminiModel as GeminiModel
 from opto.llm.limiter import Limited as Limited
 from opto.llm.limiter import RateLimiter as RateLimiter
 from opto.llm.local import LocalModel as LocalModel
+from opto.llm.local_servers import OllamaModel as OllamaModel
+from opto.llm.local_servers import VllmModel as VllmModel
 from opto.llm.metered import Metered as Metered
 from opto.llm.openai_compatible import Limits as Limits
 from opto.llm.openai_compatible import OpenAICompatible as OpenAICompatible

@@ -23,7 +23,15 @@ from opto.llm.litellm import VARIABLES as LITELLM_VARIABLES
 from opto.llm.litellm import LiteLLM
 from opto.llm.local import LocalModel
 from opto.llm.openai_compatible import OpenAICompatible
-from opto.llm.providers import ANTHROPIC, OPENAI, Provider, bare_name, provider_of
+from opto.llm.providers import (
+    ANTHROPIC,
+    GOOGLE,
+    OPENAI,
+    PROVIDERS,
+    Provider,
+    bare_name,
+    provider_of,
+)
 from opto.llm.secret import ApiKey
 from opto.llm.weights import CATALOGUE, DEFAULT, is_present
 from opto.registry import Registry
@@ -32,8 +40,9 @@ MODEL_VARIABLE, KEY_VARIABLE = "OPTO_MODEL", "OPTO_API_KEY"
 BACKEND_VARIABLE = "TRACE_DEFAULT_LLM_BACKEND"
 
 WAYS = f"""no language model is configured. Ways to get one:
-  - a key:            set OPENAI_API_KEY or ANTHROPIC_API_KEY
-  - any server:       set {MODEL_VARIABLE}=http://localhost:11434/v1#<model> (and {KEY_VARIABLE})
+  - a key:            set OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY
+  - Ollama, vLLM:     set {MODEL_VARIABLE}=ollama/<model> or vllm/<model>
+  - any server:       set {MODEL_VARIABLE}=https://host/v1#<model> (and {KEY_VARIABLE})
   - without network:  pip install 'trace-opt[local]' && opto model fetch {DEFAULT}
   - a config list:    set {CONFIG_LIST} to a file, or put a file of that name into this folder
   - in code:          pass llm=..., any callable llm(messages=[...])
@@ -70,14 +79,16 @@ BACKENDS: Registry[Backend] = Registry("LLM backend", group="opto.llm")
 ("" for its default) and of settings, which returns a model."""
 
 
-@BACKENDS.register("openai")
-def _openai(model: str, **settings: Any) -> Any:
-    return OPENAI.model(model, variables=os.environ, **settings)
+def _of(provider: Provider) -> Backend:
+    def made(model: str, **settings: Any) -> Any:
+        return provider.model(model, variables=os.environ, **settings)
+
+    return made
 
 
-@BACKENDS.register("anthropic")
-def _anthropic(model: str, **settings: Any) -> Any:
-    return ANTHROPIC.model(model, variables=os.environ, **settings)
+for _provider in PROVIDERS:
+    BACKENDS.register(_provider.name)(_of(_provider))
+BACKENDS.register("gemini")(_of(GOOGLE))
 
 
 @BACKENDS.register("local")
@@ -205,6 +216,7 @@ RULES: Sequence[Rule] = (
     Rule(CONFIG_LIST, _by_config_list),
     Rule(OPENAI.key, _by_key(OPENAI)),
     Rule(ANTHROPIC.key, _by_key(ANTHROPIC)),
+    Rule(GOOGLE.key, _by_key(GOOGLE)),
     Rule("weights in the cache", _by_weights),
 )
 

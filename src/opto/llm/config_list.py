@@ -10,12 +10,26 @@ from typing import Any, cast
 from opto.errors import UsageError
 from opto.llm.base import ChatModel
 from opto.llm.openai_compatible import OPENAI_URL, OpenAICompatible
-from opto.llm.providers import ANTHROPIC, OPENAI, bare_name, provider_of
+from opto.llm.providers import (
+    ANTHROPIC,
+    GOOGLE,
+    OLLAMA,
+    OPENAI,
+    Provider,
+    bare_name,
+    provider_of,
+)
 from opto.llm.secret import ApiKey
 
 VARIABLE = "OAI_CONFIG_LIST"
 _SETTINGS = ("temperature", "timeout", "max_tokens", "seed", "top_p", "max_attempts")
-_TYPES = frozenset({"openai", "open_ai", "anthropic", "", None})
+_PLAIN: frozenset[Any] = frozenset({"openai", "open_ai", "", None})
+_TYPES: Mapping[Any, Provider] = {
+    "anthropic": ANTHROPIC,
+    "google": GOOGLE,
+    "gemini": GOOGLE,
+    "ollama": OLLAMA,
+}
 
 Config = Mapping[str, Any]
 
@@ -75,21 +89,25 @@ def model_of(config: Config, variables: Mapping[str, str]) -> ChatModel:
     if not isinstance(name, str) or not name:
         message = f"an entry of {VARIABLE} needs a 'model'; this one has {sorted(config)}"
         raise UsageError(message)
-    if config.get("api_type") not in _TYPES:
+    kind = config.get("api_type")
+    if kind not in _PLAIN and kind not in _TYPES:
         message = (
-            f"api_type {config['api_type']!r} isn't served by our own client; "
+            f"api_type {kind!r} isn't served by our own client; "
             "use LLM(backend='AutoGen') or LLM(backend='LiteLLM')"
         )
         raise UsageError(message)
     settings = {key: config[key] for key in _SETTINGS if key in config}
     url = config.get("base_url") or config.get("api_base")
     key = config.get("api_key")
+    typed = _TYPES.get(kind)
     if url and str(url).rstrip("/") != OPENAI_URL:
+        if typed:
+            return typed.client(bare_name(name), str(url), api_key=key, **settings)
         return OpenAICompatible(name, str(url), api_key=key, **settings)
-    typed = ANTHROPIC if config.get("api_type") == "anthropic" else None
     provider = typed or provider_of(name) or OPENAI
-    given = ApiKey(key, variable=provider.key)
-    return provider.model(bare_name(name), variables=variables, api_key=given, **settings)
+    if key:
+        settings["api_key"] = ApiKey(key, variable=provider.key)
+    return provider.model(bare_name(name), variables=variables, **settings)
 
 
 def config_list_of_keys(variables: Mapping[str, str]) -> list[Config]:

@@ -27,11 +27,12 @@ class LLM(Streaming):
     """A language model, chosen at the first call; making one needs no key, file or network.
 
     Args:
-        args: at most one: the model's name (``"gpt-4o"``, ``"local:0.5b"``,
+        args: at most one: the model's name (``"gpt-4o"``, ``"ollama/qwen2.5"``, ``"local:0.5b"``,
             ``"http://localhost:11434/v1#llama3"``), a config list, or any callable
             ``llm(messages=[...])``. None means the rules of `opto.llm.choice`, which
             ``opto doctor`` shows.
-        backend: "openai", "anthropic", "local", "litellm", "autogen" or "custom" (any case).
+        backend: "openai", "anthropic", "google", "ollama", "vllm", "local", "litellm", "autogen"
+            or "custom" (any case).
         kwargs: ``model`` (as `args`), ``config_list``, ``filter_dict``; the others go to the back
             end: ``base_url``, ``api_key``, ``timeout``, ``temperature``, ... ``profile`` names a
             table of such arguments (`opto.llm.profiles`), before which those of the call go;

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger("opto.llm")
+_NOT_FOUND = 404
 _OPTIONAL = (
     *("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"),
     *("logit_bias", "parallel_tool_calls", "max_tokens"),
@@ -145,6 +146,8 @@ class HttpModel(Backend):
         """What to do about `error`, if there is more to say than it says itself."""
         if isinstance(error, AuthenticationFailed) and not self._key.reveal():
             return f"; no API key is set (set {self._key.variable or 'api_key'})"
+        if error.status == _NOT_FOUND:
+            return "; the service may not have this model, or not any more"
         return ""
 
     @abstractmethod
