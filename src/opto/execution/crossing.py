@@ -12,12 +12,10 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import sys
-import sysconfig
-import textwrap
 import threading
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -27,10 +25,9 @@ from opto.execution.exchange import Desk
 from opto.execution.limits import is_allowed
 from opto.execution.parts import Shape, shape_of
 from opto.execution.reading import free_names, imports_of, paths_of
+from opto.execution.sources import class_source, home_of, is_librarys, space_of
 from opto.execution.wire import encode
-from opto.trace.code import Namespace, Surroundings
 from opto.trace.core import Node
-from opto.trace.function import FunModule
 from opto.trace.source import source_of
 
 REMEDIES = (
@@ -39,6 +36,7 @@ REMEDIES = (
     "you trust the code, run it here: execution='inprocess'"
 )
 Lesson = dict[str, list[Any]]
+_MISSING = object()
 
 
 class Shipment:
@@ -133,7 +131,7 @@ class Shipment:
                 self.offenders.append(f"{name}: two helpers mean different things by it")
             return
         self.seen[name] = value
-        home = _home(name, value, self.allowed)
+        home = home_of(name, value, self.allowed)
         if isinstance(value, types.ModuleType):
             self._add_module(name, value, tree)
         elif name in self.listed and callable(value):
@@ -185,12 +183,12 @@ class Shipment:
 
     def _add_source(self, name: str, value: Any) -> None:
         module = str(getattr(value, "__module__", None) or "")
-        if _is_librarys(module) and module.partition(".")[0] != self.home:
+        if is_librarys(module) and module.partition(".")[0] != self.home:
             self.offenders.append(f"{name}: it belongs to {module}, which isn't allowed")
             return
         is_class = isinstance(value, type)
         try:
-            text = _class_source(value) if is_class else source_of(value).text
+            text = class_source(value) if is_class else source_of(value).text
             tree = ast.parse(text)
         except (SourceNotFound, SyntaxError, OSError, TypeError):
             self.offenders.append(f"{name}: its source can't be found")
@@ -199,7 +197,7 @@ class Shipment:
         if not (tree.body and getattr(tree.body[-1], "name", own) == own):
             self.offenders.append(f"{name}: it isn't defined by def or class")
             return
-        self.add_code(tree, _space_of(value), own, name)
+        self.add_code(tree, space_of(value), own, name)
         self.lesson["helpers"].append((name, own, text))
         if is_class:
             self._note_class(name, value)
@@ -237,25 +235,40 @@ class Shipment:
         if not shape_of(kind) or kind.__module__.partition(".")[0] == "opto":
             self._numbers[kind] = None
             return None
-        before = len(self.offenders)
         name = kind.__name__
-        home = _home(name, kind, self.allowed)
-        if self.seen.get(name, kind) is not kind:
-            self.offenders.append(f"{name}: two classes of that name")
-        elif home:
+        with self.trying(f"its class {kind.__qualname__} can't go along: "):
+            home = home_of(name, kind, self.allowed)
+            if self.seen.get(name, kind) is not kind:
+                self.offenders.append(f"{name}: two classes of that name")
+            elif home:
+                self.lesson["imports"].append((name, *home))
+            elif name not in self.seen:
+                self.seen[name] = kind
+                self._add_source(name, kind)
             self.seen[name] = kind
-            self.lesson["imports"].append((name, *home))
             self._note_class(name, kind)
-        elif name not in self.seen:
-            self.seen[name] = kind
-            self._add_source(name, kind)
-        found = self.offenders[before:]
-        del self.offenders[before:]
-        if found:
-            message = f"its class {kind.__qualname__} can't go along: " + "; ".join(found)
-            raise NotPlainData(message)
-        self._note_class(name, kind)
         return self._numbers[kind]
+
+    @contextmanager
+    def trying(self, reason: str, between: str = "; ") -> Iterator[None]:
+        """Add what the block adds, or nothing of it if any of it can't cross.
+
+        Raises:
+            NotPlainData: in that case, with all that can't.
+        """
+        lesson = self.lesson
+        seen, data, numbers = dict(self.seen), dict(self.data), dict(self._numbers)
+        lists: list[list[Any]] = [*lesson.values(), self._known]
+        lengths = [len(kind) for kind in lists]
+        before = len(self.offenders)
+        yield
+        found = self.offenders[before:]
+        if found:
+            del self.offenders[before:]
+            self.seen, self.data, self._numbers = seen, data, numbers
+            for kind, length in zip(lists, lengths, strict=True):
+                del kind[length:]
+            raise NotPlainData(reason + between.join(found))
 
     def known(self, number: int) -> tuple[type, Shape]:
         """Return the class of a number.
@@ -360,52 +373,3 @@ def _space(reached: Mapping[tuple[str, ...], Any]) -> Space:
 
 def _spaces(tree: Mapping[str, Any]) -> Space:
     return Space({n: _spaces(v) if isinstance(v, dict) else v for n, v in tree.items()})
-
-
-def _is_librarys(module: str) -> bool:
-    """Whether a module is this library's or an installed one: those aren't given by source."""
-    file = getattr(sys.modules.get(module), "__file__", None)
-    installed = sysconfig.get_paths()
-    return module.partition(".")[0] == "opto" or (
-        isinstance(file, str)
-        and file.startswith((installed["stdlib"], installed["purelib"], installed["platlib"]))
-    )
-
-
-def _space_of(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, type):
-        return vars(sys.modules[value.__module__])
-    return Namespace(Surroundings(inspect.unwrap(value), {}, ""))
-
-
-def _class_source(value: Any) -> str:
-    """Return the source of a class; of a named tuple that was made by a call, one that makes it."""
-    own = value.__name__
-    try:
-        return textwrap.dedent(inspect.getsource(value))
-    except (OSError, TypeError):
-        if value.__bases__ != (tuple,) or not hasattr(value, "_fields"):
-            raise
-    defaults = tuple(value._field_defaults.values())
-    made = f"namedtuple({own!r}, {value._fields!r}, defaults={defaults!r})"
-    ast.literal_eval(repr(defaults))
-    return f"from collections import namedtuple\n{own} = {made}"
-
-
-_MISSING = object()
-
-
-def _home(name: str, value: Any, allowed: frozenset[str]) -> tuple[str, str] | None:
-    """Return the allowed module that holds `value`, and under which name."""
-    if isinstance(value, (types.ModuleType, FunModule, Node)):
-        return None
-    own = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    modules = [getattr(value, "__module__", None), type(value).__module__]
-    for module in modules:
-        found = sys.modules.get(module) if isinstance(module, str) else None
-        if found is None or not is_allowed(found.__name__, allowed):
-            continue
-        for attribute in (own, name):
-            if isinstance(attribute, str) and found.__dict__.get(attribute) is value:
-                return found.__name__, attribute
-    return None

@@ -130,17 +130,20 @@ class Kinds:
         allowed = self.shipment.allowed
         used = names_used(self.fun, self.helpers, allowed, kind)
         made.declared = frozenset((*self.shipment.listed, *used))
-        home = next((base for base in kind.__mro__ if base.__name__ == self.owner), kind)
+        home = self._home(kind)
         found = _Found(kind, home, mangled(self.name, self.owner))
-        before = len(self.shipment.offenders)
-        found.follow(self.needs, home, self._add_method)
-        offenders = [*found.offenders, *self.shipment.offenders[before:]]
-        del self.shipment.offenders[before:]
-        if offenders:
-            raise NotPlainData("\n".join(offenders))
+        with self.shipment.trying("", "\n"):
+            found.follow(self.needs, home, self._add_method)
+            self.shipment.offenders += found.offenders
         made.reads, made.everything = list(found.reads), found.everything
         self.shipment.lesson["kinds"].append((made.number, found.layers()))
         return made
+
+    def _home(self, kind: type) -> type:
+        """Return the class in whose body the author wrote the method."""
+        name = mangled(self.fun.__name__, self.owner)
+        named = [base for base in kind.__mro__ if base.__name__ == self.owner]
+        return next((base for base in named if name in vars(base)), named[-1])
 
     def _add_method(self, name: str, function: Any, owner: type) -> tuple[str, Needs] | str:
         """Return source and needs of a method, or why it can't go along."""
@@ -255,7 +258,8 @@ class _Found:
 
     def layers(self) -> list[tuple[str, bool, list[tuple[str, str]]]]:
         """Return the classes with methods that are needed, bases first."""
-        wanted = [base for base in self.kind.__mro__ if base in self.texts or base is self.home]
+        needed = {self.kind, self.home, *self.texts}
+        wanted = [base for base in self.kind.__mro__ if base in needed]
         return [
             (base.__name__, base is self.home, list(self.texts.get(base, {}).values()))
             for base in reversed(wanted)

@@ -49,7 +49,7 @@ def free_names(tree: ast.Module) -> set[str]:
     used = {s.get_name() for s in top.get_symbols() if s.is_referenced()}
     for table in _inner(top):
         used |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
-    return used - own
+    return used - own - {"__class__"}
 
 
 def _inner(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
