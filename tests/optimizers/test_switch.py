@@ -16,7 +16,11 @@ from opto.trace import ParameterNode, bundle, node
 from tests.optimizers.helpful import helpful
 
 Make = Callable[[list[ParameterNode[Any]]], Optimizer]
-ASKING = [name for name in OPTIMIZERS.names() if name not in {"OptunaOptimizer", "HybridOptimizer"}]
+ASKING = [
+    name
+    for name in OPTIMIZERS.names()
+    if name not in {"OptunaOptimizer", "HybridOptimizer", "TorchOptimizer"}
+]
 
 
 def maker(name: str, **settings: Any) -> Make:

@@ -17,6 +17,8 @@ from opto.optimizers.parsing import Proposal as Proposal
 from opto.optimizers.problem import Problem as Problem
 from opto.optimizers.registered import OPTIMIZERS as OPTIMIZERS
 from opto.optimizers.textgrad import TextGrad as TextGrad
+from opto.optimizers.torch import GradientPropagator as GradientPropagator
+from opto.optimizers.torch import TorchOptimizer as TorchOptimizer
 
 OptoPrimeV1 = OptoPrime
 
@@ -24,6 +26,7 @@ __all__ = [
     "OPRO",
     "OPTIMIZERS",
     "Choices",
+    "GradientPropagator",
     "HybridOptimizer",
     "ModelOptimizer",
     "OPROv2",
@@ -37,4 +40,5 @@ __all__ = [
     "Proposal",
     "Range",
     "TextGrad",
+    "TorchOptimizer",
 ]

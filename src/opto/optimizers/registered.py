@@ -13,6 +13,7 @@ from opto.optimizers.optoprime import OptoPrime
 from opto.optimizers.optoprime_v2 import OptoPrimeV2
 from opto.optimizers.optuna import OptunaOptimizer
 from opto.optimizers.textgrad import TextGrad
+from opto.optimizers.torch import TorchOptimizer
 from opto.registry import Registry
 
 OPTIMIZERS: Registry[Callable[..., Optimizer]] = Registry("optimizer", group="opto.optimizers")
@@ -26,6 +27,7 @@ _OURS = (
     OptoPrimeV2,
     OptunaOptimizer,
     TextGrad,
+    TorchOptimizer,
 )
 for _kind in _OURS:
     OPTIMIZERS.add(_kind.__name__, _kind)
