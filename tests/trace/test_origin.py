@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,6 +262,23 @@ def test_anything_is_an_origin_or_one_kind_of_error(plain: Any) -> None:
 def test_a_truth_value_is_no_step() -> None:
     with pytest.raises(ValueError, match="wrong or missing: step"):
         origin_of({"from": "model", "run": "5eed", "step": True})
+
+
+def test_exported_code_says_where_it_is_from(empty_home: Path) -> None:
+    program = agent()
+    program.export("x.py")
+    assert "# From" not in Path("x.py").read_text("utf-8")
+    program.act.parameter._set(PROPOSED)
+    program.act.parameter.origin = FromModel("5eed", 3, "small\n    import os")
+    program.export("x.py")
+
+    text = Path("x.py").read_text("utf-8")
+    assert (
+        "    # From model 'small\\n    import os', run 5eed, step 3.\n    def act(self, x):" in text
+    )
+    space: dict[str, Any] = {}
+    exec(text, space)
+    assert space["Agent"]().act(1) == 3
 
 
 # ---- execution decides by it ---------------------------------------------------------------------

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 from opto.registry import Registry
 from opto.trace.origin import Origin
+from opto.trace.printed import noting, prints, show
 from opto.trace.source import FunctionNode, pick_definition
 
 _numbers = itertools.count()
@@ -166,6 +167,8 @@ def load_in_process(text: str, surroundings: Surroundings, filename: str, origin
     del origin  # all code is run alike here
     tree, definition = parsed(text, surroundings.name, filename)
     namespace = Namespace(surroundings)
+    if prints(tree):
+        namespace["print"] = show
     owner = surroundings.owner
     if owner:
         _nest(tree, definition, owner)
@@ -176,6 +179,7 @@ def load_in_process(text: str, surroundings: Surroundings, filename: str, origin
     else:
         function = namespace[definition.name]
     function = getattr(function, "_fun", function)  # a text that kept its decorator
+    function = noting(function) if "print" in namespace else function
     return Loaded(text, function, filename, {filename: text}, "inprocess")
 
 

@@ -11,7 +11,7 @@ from opto.errors import ExecutionError, InvalidArgument
 from opto.trace.abstract import CONSUMED, LEARNS, AbstractNode, T_co
 from opto.trace.children import adopt
 from opto.trace.described import DescribedNode
-from opto.trace.failures import Failed, failure_of
+from opto.trace.failures import Failed, explained, failure_of
 from opto.trace.history import reduced
 from opto.trace.holding import SCALARS, may_hold_nodes, nodes_within, plain
 from opto.trace.info import call_info
@@ -388,6 +388,8 @@ def failed(
 ) -> ExecutionError:
     """Return the error to raise for an operation that raised `error`; it carries its node."""
     failure = failure_of(error, sources)
+    if sources and says is None:  # a call of code that its author didn't write
+        failure = explained(failure, op, inputs)
     shown = op.failing(says)
     made: ExceptionNode = record(ExceptionNode, shown, inputs, failure.text)
     cause = error.exception_node._cause if isinstance(error, ExecutionError) else type(error)

@@ -13,13 +13,15 @@ from opto.errors import InvalidArgument, SourceNotFound
 from opto.trace.containers import CodeContainer
 from opto.trace.core import Node
 from opto.trace.holding import plain
+from opto.trace.origin import AUTHOR
 
 
 def class_source(instance: Any) -> str:
     """Return the class of `instance` as plain Python text, members in alphabetical order.
 
-    Bundle decorators are gone, trainable methods have their current code, and attributes that hold
-    nodes are assigned their current values. Imports of the class's module that it uses come first.
+    Bundle decorators are gone, trainable methods have their current code, with a remark on where it
+    is from if its author didn't write it, and attributes that hold nodes are assigned their current
+    values. Imports of the class's module that it uses come first.
 
     Raises:
         SourceNotFound: if the source of the class can't be found.
@@ -86,12 +88,16 @@ def _segment(text: str, statement: ast.stmt) -> str:
 
 
 def _bundled(instance: Any, name: str, member: Any, bundle: Any) -> str:
+    head = ""
     if bundle.trainable:
-        source = str(getattr(instance, name).parameter._data)
+        parameter = getattr(instance, name).parameter
+        source = str(parameter._data)
+        if parameter.origin != AUTHOR:
+            head = f"# From {parameter.origin}.\n"  # it runs as the author's from now on
     else:
         source = str(bundle.about["source"])
-    wrapped = isinstance(member, (staticmethod, classmethod))
-    head = f"@{type(member).__name__}\n" if wrapped else ""
+    if isinstance(member, (staticmethod, classmethod)):
+        head += f"@{type(member).__name__}\n"
     return head + _edited(instance, textwrap.dedent(source).strip("\n"))
 
 

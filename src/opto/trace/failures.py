@@ -6,15 +6,19 @@ call. Sources are read when somebody asks for the text.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import linecache
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from opto.errors import ExecutionError, InvalidArgument
+from opto.trace.evidence import with_values
+from opto.trace.ops import Op
+from opto.trace.source import pick_definition
 
 # Frames of what runs code are of no interest to who reads about the code.
 # (`os.path`, since importing `pathlib` takes 7 ms.)
@@ -120,6 +124,28 @@ def failure_of(error: BaseException, sources: Mapping[str, str] | None = None) -
     first = _text(error.args[0]) if error.args else ""
     notes = tuple(map(str, getattr(error, "__notes__", ())))
     return Failure(kind.__name__, qualified, _text(error), first, steps, sources, notes)
+
+
+def explained(failure: Failure, op: Op, inputs: Sequence[Any]) -> Failure:
+    """Return the failure of a call of proposed code with what it was given, and a place in it."""
+    names = zip(op.arguments, inputs, strict=False)
+    given = [(name, node._data) for name, node in names if not getattr(node, "is_code", False)]
+    notes = with_values(failure.notes, given, failure.sources)
+    return _located(failure, op.function)._replace(notes=notes)
+
+
+def _located(failure: Failure, function: Any) -> Failure:
+    """Return the failure of a call of code in memory with a place in that code.
+
+    One whose arguments don't fit fails before a line ran: its place is where the function starts.
+    """
+    if any(step.file in failure.sources for step in failure.steps):
+        return failure
+    file, text = next(iter(failure.sources.items()))
+    name = str(getattr(function, "__name__", ""))
+    definition = pick_definition(ast.parse(text), name)
+    line = 1 if definition is None else definition.lineno
+    return failure._replace(steps=(*failure.steps, Step(file, name, line, line)))
 
 
 def _steps(error: BaseException) -> tuple[Step, ...]:

@@ -117,7 +117,7 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
 
     @property
     def fun(self) -> Callable[..., Any]:
-        """The plain function; for a trainable one that of the code as it is now."""
+        """The plain function; for a trainable one that of the code as it is now, loaded for it."""
         return self._current()[0]
 
     def _current(self) -> tuple[Callable[..., Any], Mapping[str, str] | None]:
