@@ -9,8 +9,8 @@ import pytest
 
 from opto.errors import ExecutionError, ProposalError, ServerError, UnknownName, WrongType
 from opto.llm import LLM
-from opto.llm.base import completion_of
-from opto.optimizers import OptoPrime
+from opto.llm.base import Abilities, completion_of
+from opto.optimizers import OPRO, OPROv2, OptoPrime, OptoPrimeV2, TextGrad
 from opto.optimizers.model import MODELS, default_model, function_of, value_for
 from opto.optimizers.optimizer import UpdateDict
 from opto.testing import ScriptedModel
@@ -180,3 +180,23 @@ def test_refusals_are_told_once_each() -> None:
         made.refused.append(ProposalError(reason))
     assert made.refusals().count("- ") == 2
     assert "- b\n- c" in made.refusals()
+
+
+@pytest.mark.parametrize("kind", [OptoPrime, OptoPrimeV2, OPRO, OPROv2, TextGrad])
+def test_no_model_is_asked_if_nothing_can_be_changed(kind: Any) -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = kind([x], llm=ScriptedModel([]))
+    optimizer.backward(x + 1, "more")
+    x.trainable = False
+    assert optimizer.step() == {}
+
+
+@pytest.mark.parametrize("kind", [OptoPrime, OptoPrimeV2, OPRO, OPROv2, TextGrad])
+def test_hints_are_told_beside_constraints(kind: Any) -> None:
+    x = node(1, name="x", trainable=True, description="a size")
+    llm = ScriptedModel("TERMINATE", abilities=Abilities())
+    optimizer = kind([x], llm=llm)
+    optimizer.hints[x] = "between 0 and 5"
+    optimizer.backward(x + 1, "more")
+    optimizer.step()
+    assert "a size; between 0 and 5" in llm.calls[-1].prompt

@@ -3,6 +3,7 @@ from __future__ import annotations
 import enum
 import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -292,3 +293,159 @@ def test_optuna_alone_if_only_the_numbers_have_feedback() -> None:
     optimizer.backward(total(number), 0.1)
     assert set(optimizer.step()) == {number}
     assert llm.calls == []
+
+
+# ---- feedback without a score --------------------------------------------------------------------
+
+
+def test_without_a_score_the_optuna_parameters_go_to_the_model() -> None:
+    number, text, optimizer, llm = mixed(
+        {"suggestion": {"text0": "dear friend", "number0": 4}}, bounds={"number0": (0, 5)}
+    )
+    optimizer.zero_feedback()
+    optimizer.backward(total(number, text), "the number is too low, and be kinder")
+    assert optimizer.step() == {text: "dear friend", number: 4}
+    (call,) = llm.calls
+    assert "#Variables\n(int) number0=1\n(str) text0=hello\n" in call.prompt
+    assert "(int) number0: between 0 and 10; between 0 and 5" in call.prompt
+
+
+def test_the_model_is_kept_to_the_bounds_of_optuna() -> None:
+    number, text, optimizer, llm = mixed(
+        {"suggestion": {"text0": "dear", "number0": 7}},
+        {"suggestion": {"text0": "dear", "number0": 5}},
+        bounds={"number0": (0, 5)},
+    )
+    optimizer.zero_feedback()
+    optimizer.backward(total(number, text), "too low")
+    assert optimizer.step() == {}
+    assert (number.data, text.data) == (1, "hello")
+    assert optimizer.step() == {text: "dear", number: 5}
+    assert "number0: 7 isn't between 0 and 5" in llm.calls[1].prompt
+
+
+def test_one_feedback_without_a_score_is_enough_for_optuna_to_wait() -> None:
+    number, _, optimizer, llm = mixed({"suggestion": {"number0": 4}})
+    optimizer.backward(total(number), "too low")
+    assert optimizer.step() == {number: 4}
+    assert len(llm.calls) == 1
+    assert optimizer.by_score is not None
+    assert not optimizer.by_score.study.trials
+
+
+def test_optuna_parameters_alone_go_to_the_model_only_for_words() -> None:
+    number = node(1, name="number", trainable=True, constraint="between 0 and 10")
+    llm = ScriptedModel([{"suggestion": {"number0": 6}}], abilities=PLAIN)
+    optimizer = HybridOptimizer([number], llm=llm, numbers={"seed": 1})
+    optimizer.backward(total(number), 0.5)
+    assert optimizer.step()
+    assert llm.calls == []
+    optimizer.zero_feedback()
+    optimizer.backward(total(number), "lower")
+    assert optimizer.step() == {number: 6}
+    assert len(llm.calls) == 1
+
+
+def test_a_score_of_your_own_keeps_to_optuna() -> None:
+    number, text, optimizer, llm = mixed({"suggestion": {"text0": "hi"}})
+    optimizer = HybridOptimizer([number, text], llm=llm, numbers={"score": constant})
+    optimizer.zero_feedback()
+    optimizer.backward(total(number, text), "too low")
+    assert set(optimizer.step()) == {number, text}
+    assert optimizer.by_score is not None
+    assert [trial.value for trial in optimizer.by_score.study.trials][:1] == [1.0]
+
+
+def test_after_a_refused_reply_optuna_is_told_once() -> None:
+    _, _, optimizer, _ = mixed("no", {"suggestion": {"text0": "hi"}})
+    optimizer.step()
+    optimizer.step()
+    assert optimizer.by_score is not None
+    assert [trial.value for trial in optimizer.by_score.study.trials] == [0.5, None]
+
+
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def played(optimizer: Any, rounds: int) -> None:
+    """Some rounds in which the best number is 3."""
+    for _ in range(rounds):
+        number = optimizer.parameters[0]
+        optimizer.zero_feedback()
+        optimizer.backward(total(*optimizer.parameters), -((number.data - 3.0) ** 2))
+        optimizer.step()
+
+
+def numbers() -> list[ParameterNode[Any]]:
+    return [
+        node(9.0, name="number", trainable=True, constraint="between 0 and 10"),
+        node("a", name="word", trainable=True, constraint="one of: a, b"),
+    ]
+
+
+def tried(study: Any) -> list[tuple[list[Any], Any]]:
+    return [(list(trial.params.values()), trial.value) for trial in study.trials]
+
+
+def test_an_optuna_study_goes_on_after_loading(tmp_path: Path) -> None:
+    first = OptunaOptimizer(numbers(), seed=1)
+    played(first, 6)
+    first.save(tmp_path / "it.txt")
+
+    again = OptunaOptimizer(numbers(), seed=2)
+    old_study = again.study
+    again.load(tmp_path / "it.txt")
+    assert [p.data for p in again.parameters] == [p.data for p in first.parameters]
+    assert tried(again.study) == tried(first.study)
+    assert not old_study.trials
+    played(again, 1)
+    assert len([t for t in again.study.trials if t.value is not None]) == 7, "the open one is told"
+    assert again.study.trials[6].state.name == "COMPLETE"
+
+
+def test_an_optuna_study_of_the_wrong_size_changes_nothing(tmp_path: Path) -> None:
+    first = OptunaOptimizer(numbers(), seed=1)
+    played(first, 2)
+    state = first.kept_state()
+    state["study"]["tried"][0]["values"].append(1)
+    other = OptunaOptimizer(numbers(), seed=1)
+    before = other.study
+    with pytest.raises(ValueError, match="zip"):
+        other.restore_state(state)
+    assert other.study is before
+
+
+def test_a_hybrid_optimizer_over_optuna_goes_on_after_loading(tmp_path: Path) -> None:
+    number, text, first, _ = mixed({"suggestion": {"text0": "hi"}})
+    first.step()
+    first.save(tmp_path / "it.txt")
+
+    llm = ScriptedModel([{"suggestion": {"text0": "ho"}}], abilities=PLAIN)
+    again = HybridOptimizer([number, text], llm=llm, numbers={"seed": 1})
+    number._set(1)
+    again.load(tmp_path / "it.txt")
+    assert first.by_score is not None
+    assert again.by_score is not None
+    assert tried(again.by_score.study) == tried(first.by_score.study)
+    assert isinstance(again.by_model, OptoPrime)
+    assert isinstance(first.by_model, OptoPrime)
+    assert again.by_model.log == first.by_model.log
+
+
+def test_a_hybrid_optimizer_keeps_what_its_model_knew_for_later(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    number = node(1, name="number", trainable=True, constraint="between 0 and 10")
+    llm = ScriptedModel([{"suggestion": {"number0": 6}}] * 2, abilities=PLAIN)
+    first = HybridOptimizer([number], llm=llm)
+    first.backward(total(number), "lower")
+    first.step()
+    first.save(tmp_path / "one.txt")
+    again = HybridOptimizer([number], llm=llm)
+    again.load(tmp_path / "one.txt")
+    assert again.by_model is None
+    again.save(tmp_path / "two.txt")
+    again.zero_feedback()
+    again.backward(total(number), "lower")
+    again.step()
+    assert isinstance(again.by_model, OptoPrime)
+    assert len(again.by_model.log or []) == 2

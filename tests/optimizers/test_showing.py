@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -8,8 +9,16 @@ import pytest
 
 from opto.errors import InvalidArgument, UsageError
 from opto.llm.base import Abilities
-from opto.optimizers import OptoPrime, OptoPrimeV2, TextGrad
-from opto.optimizers.showing import view_of
+from opto.optimizers import (
+    OPRO,
+    HybridOptimizer,
+    Optimizer,
+    OptoPrime,
+    OptoPrimeV2,
+    OptunaOptimizer,
+    TextGrad,
+)
+from opto.optimizers.showing import StepView, view_of
 from opto.testing import ScriptedModel
 from opto.trace import bundle, node
 from opto.trace.utils import render_opt_step
@@ -69,7 +78,7 @@ def test_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     optimizer = stepped(OptoPrime, says(x0=2))
     render_opt_step(0, optimizer)
     full = capsys.readouterr().out
-    assert full.startswith("Step 0\n====")
+    assert full.startswith("Step 0 of OptoPrime\n====")
     assert "--- Feedback\ngreet her, 0\n" in full
     render_opt_step(0, optimizer, no_trace_graph=True, no_improvement=True)
     short = capsys.readouterr().out
@@ -96,3 +105,98 @@ def test_steps_that_are_not_there() -> None:
         view_of(optimizer, 1)
     with pytest.raises(UsageError, match="TextGrad keeps no summary_log"):
         view_of(TextGrad([node(1, trainable=True)], llm=ScriptedModel()), 0)
+
+
+def view_after(optimizer: Optimizer, feedback: object) -> StepView:
+    """What is shown of a step; the terminal and the notebook take it, too."""
+    optimizer.backward(together(*optimizer.parameters), feedback)
+    optimizer.step()
+    view = view_of(optimizer, -1)
+    assert list(view.sections) == ["Problem", "Feedback", "Reasoning", "Change"]
+    assert str(view).startswith(f"Step 0 of {type(optimizer).__name__}")
+    assert "<details" in view._repr_html_()
+    return view
+
+
+@bundle()
+def together(*parts: Any) -> str:
+    """Put the parts together."""
+    return " ".join(map(str, parts))
+
+
+def test_opro_shows_what_was_tried() -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = OPRO([x], llm=ScriptedModel([{"reasoning": "why", "suggestion": {"x0": 2}}]))
+    view = view_after(optimizer, "more")
+    assert '"x0": "1"' in view.sections["Problem"]
+    assert view.sections["Reasoning"] == "why"
+    assert view.sections["Change"] == "x0: 1 → 2"
+
+
+def test_textgrad_shows_the_feedback_on_each_parameter() -> None:
+    x = node(1, name="x", trainable=True)
+    replies = ["It is too small.", "<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>"]
+    view = view_after(TextGrad([x], llm=ScriptedModel(replies), log=True), "more")
+    assert "together0 = together(args_0=x0)" in view.sections["Problem"]
+    assert view.sections["Reasoning"] == "x0: It is too small."
+    assert view.sections["Change"] == "x0: 1 → 2"
+
+
+def test_optuna_shows_scores() -> None:
+    pytest.importorskip("optuna")
+    x = node(1, name="x", trainable=True, constraint="between 0 and 10")
+    optimizer = OptunaOptimizer([x], seed=1)
+    view = view_after(optimizer, 0.5)
+    assert view.sections["Problem"] == "(int) x0=1, between 0 and 10"
+    assert view.sections["Feedback"] == "0.5"
+    assert view.sections["Reasoning"] == "score 0.5; the best of 1 tried is 0.5 with x0=1"
+    assert view.sections["Change"] == f"x0: 1 → {x.data}"
+
+
+def test_hybrid_shows_both() -> None:
+    pytest.importorskip("optuna")
+    x = node(1, name="x", trainable=True, constraint="between 0 and 10")
+    text = node("hello", name="text", trainable=True)
+    llm = ScriptedModel([says(text0="hi")], abilities=Abilities())
+    view = view_after(HybridOptimizer([x, text], llm=llm, numbers={"seed": 1}), "score: 0.5")
+    assert "#Variables\n(str) text0=hello" in view.sections["Problem"]
+    assert "(int) x0=1, between 0 and 10" in view.sections["Problem"]
+    assert view.sections["Reasoning"].startswith("She wasn't greeted.\nscore 0.5;")
+    assert view.sections["Change"] == f"text0: hello → hi\nx0: 1 → {x.data}"
+
+
+def test_hybrid_shows_what_was_refused() -> None:
+    text = node("hello", name="text", trainable=True)
+    view = view_after(HybridOptimizer([text], llm=ScriptedModel(["no"])), "kinder")
+    assert view.sections["Reasoning"].startswith("no\n\nThis was refused: the reply has no JSON")
+    assert view.sections["Change"] == "(nothing was changed)"
+
+
+def test_the_candidate_that_was_chosen_is_the_one_that_is_shown() -> None:
+    x = node(1, name="x", trainable=True)
+    replies = [{"reasoning": f"to {value}", "suggestion": {"x0": value}} for value in (2, 9, 4)]
+    llm = ScriptedModel(replies, abilities=Abilities())
+    optimizer = OptoPrime([x], llm=llm, candidates=3, select=lambda update: max(update.values()))
+    assert view_after(optimizer, "more").sections["Reasoning"] == "to 9"
+
+
+def test_each_step_shows_its_own_replies() -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = OptoPrime([x], llm=ScriptedModel([says(x0=2), "no", says(x0=3)]))
+    for _ in range(3):
+        optimizer.zero_feedback()
+        optimizer.backward(x + 1, "more")
+        optimizer.step()
+    assert [view_of(optimizer, at).sections["Change"] for at in range(3)] == [
+        "x0: 1 → 2",
+        "(nothing was changed)",
+        "x0: 2 → 3",
+    ]
+    assert "refused" in view_of(optimizer, 1).sections["Reasoning"]
+
+
+def test_long_problems_are_folded_up_and_lines_of_a_change_are_marked() -> None:
+    html = view_of(stepped(OptoPrime, says(x0=2, __code0=NEW)), 0)._repr_html_()
+    assert re.search(r"<details style=[^>]*><summary><b>Problem</b> <small>\(\d+ lines\)", html)
+    assert re.search(r'<span style="background[^"]*">\+    return &quot;Hello &quot;', html)
+    assert "<script" not in html

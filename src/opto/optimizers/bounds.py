@@ -116,13 +116,36 @@ def within_bounds(parameter: Parameter, value: Any) -> Any:
         ProposalError: it is outside.
     """
     bounds = next(_said(parameter._data, parameter._constraint or ""), None)
+    return value if bounds is None else within(bounds, value)
+
+
+def within(bounds: Bounds, value: Any) -> Any:
+    """Return a value if it is within bounds; raises `ProposalError` if it isn't."""
     if isinstance(bounds, Range) and not bounds.low <= value <= bounds.high:
         message = f"{value} isn't between {bounds.low:g} and {bounds.high:g}"
         raise ProposalError(message)
-    if isinstance(bounds, Choices) and value not in bounds.values:
+    if isinstance(bounds, Choices) and place_of(value, bounds) is None:
         message = f"{value!r} isn't one of {', '.join(map(str, bounds.values))}"
         raise ProposalError(message)
     return value
+
+
+def place_of(value: object, choices: Choices) -> int | None:
+    """Return which of the choices a value is (1 isn't True); None if it is none of them."""
+    alike = (
+        index
+        for index, choice in enumerate(choices.values)
+        if type(choice) is type(value) and choice == value
+    )
+    return next(alike, None)
+
+
+def told(bounds: Bounds) -> str:
+    """Return bounds in words, as they are read from a constraint."""
+    if isinstance(bounds, Range):
+        return f"between {bounds.low:g} and {bounds.high:g}"
+    named = (value.name if isinstance(value, enum.Enum) else str(value) for value in bounds.values)
+    return f"one of: {', '.join(named)}"
 
 
 def _said(data: object, text: str) -> Iterator[Bounds]:

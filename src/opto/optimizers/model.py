@@ -8,6 +8,7 @@ from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
@@ -19,9 +20,9 @@ from opto.optimizers.budget import Budget
 from opto.optimizers.code import checked_code, main_function
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
-from opto.optimizers.problem import NameBook
+from opto.optimizers.parsing import parse_reply
+from opto.optimizers.problem import Problem, read_problem
 from opto.optimizers.prompts import Prompts
-from opto.optimizers.showing import show, view_of
 from opto.optimizers.values import converted
 from opto.registry import Registry
 
@@ -56,7 +57,7 @@ class ModelOptimizer(Optimizer, ABC):
 
     Attributes:
         log: a dict with system_prompt, user_prompt and response for each call; None if not wanted.
-        summary_log: a dict with problem_instance and summary for each step; None if not wanted.
+        hints: what the model is told of parameters beside their constraints.
     """
 
     def __init__(  # noqa: PLR0913 - settings, all but two keyword-only
@@ -85,8 +86,8 @@ class ModelOptimizer(Optimizer, ABC):
         self.options: dict[str, Any] = dict(options or {})
         self.problem_tokens = problem_tokens
         self.log: list[dict[str, Any]] | None = [] if log else None
-        self.summary_log: list[dict[str, Any]] | None = [] if log else None
-        self.names = NameBook(self.parameters)
+        self.summary_log = [] if log else None
+        self.hints: dict[Parameter, str] = {}
 
     default_objective: Any = ""
 
@@ -94,6 +95,29 @@ class ModelOptimizer(Optimizer, ABC):
     def budget(self) -> Budget:
         """How long prompts and answers may be."""
         return Budget(self.llm, self.max_tokens, self.problem_tokens)
+
+    def summarize(self) -> Problem:
+        """Return the run that got feedback as plain values."""
+        problem = read_problem(self._feedback(), self.parameters, self.names)
+        if not self.hints:
+            return problem
+        hints = {self.names.name(parameter): hint for parameter, hint in self.hints.items()}
+        return replace(
+            problem,
+            variables={
+                name: entry._replace(
+                    constraint="; ".join(filter(None, (entry.constraint, hints.get(name)))) or None
+                )
+                for name, entry in problem.variables.items()
+            },
+        )
+
+    def note_step(self, shown: object, summary: Problem, **more: Any) -> None:
+        """Put what this step is about into `summary_log`, where one is kept; once a step."""
+        super().note_step(shown, summary, first_call=len(self.log or ()), **more)
+
+    def _note(self, **more: Any) -> None:
+        super()._note(**more, calls_until=len(self.log or ()))
 
     # ---- calls -----------------------------------------------------------------------------------
 
@@ -166,13 +190,11 @@ class ModelOptimizer(Optimizer, ABC):
             running = [pool.submit(copy_context().run, call) for call in calls]
             return [task.result() for task in running]
 
-    def render_step(
-        self, number: int = -1, *, with_problem: bool = True, with_change: bool = True
-    ) -> None:
-        """Show a step that was made, in a notebook or on the terminal; see `showing.view_of`."""
-        show(view_of(self, number, with_problem=with_problem, with_change=with_change))
-
     # ---- replies ---------------------------------------------------------------------------------
+
+    def read(self, reply: str, wanted: Sequence[Wanted]) -> Mapping[str, object]:
+        """Return the values of a reply by the parameters' names; raises `ProposalError`."""
+        return parse_reply(reply, wanted).values
 
     def wanted(self, parameters: Sequence[Parameter] | None = None) -> list[Wanted]:
         """Describe parameters to the parser; None for all that are trainable."""

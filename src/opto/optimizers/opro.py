@@ -15,8 +15,7 @@ from opto.llm.base import abilities_of
 from opto.optimizers.memory import trial_of
 from opto.optimizers.model import ModelOptimizer, Score, Verbose
 from opto.optimizers.optimizer import Parameter, UpdateDict
-from opto.optimizers.parsing import parse_reply
-from opto.optimizers.problem import Entries, Problem, read_problem
+from opto.optimizers.problem import Entries, Problem
 from opto.optimizers.prompts import PromptText
 from opto.optimizers.requests import schema_format
 from opto.optimizers.schemas import closed, schema_of_object, schemas_of
@@ -84,10 +83,6 @@ class OPRO(ModelOptimizer):
             found = [Solution(**solution) for solution in state["buffer"]]
             self.buffer = self._ordered(found)[-self.memory_size :]
 
-    def summarize(self) -> Problem:
-        """Return the run that got feedback as plain values."""
-        return read_problem(self._feedback(), self.parameters, self.names)
-
     def remember(self, problem: Problem) -> None:
         """Add the values of a run; the worst is forgotten if there are too many."""
         variables, feedback = trial_of(problem)
@@ -122,8 +117,11 @@ class OPRO(ModelOptimizer):
 
     def _step(self, verbose: Verbose = False, **_: Any) -> UpdateDict:  # noqa: FBT002 - the original's signature
         problem = self.summarize()
+        if not problem.variables:
+            return {}
         self.remember(problem)
         system, user = self.construct_prompt(problem)
+        self.note_step(user, problem.bare())
         options = self._format(problem) | self.sampling(self.candidate_count)
         ask = partial(self._candidate, system, user, verbose, options)
         return self.best([ask] * self.candidate_count, self.select)
@@ -132,8 +130,7 @@ class OPRO(ModelOptimizer):
         self, system: str, user: str, verbose: Verbose, options: dict[str, Any]
     ) -> UpdateDict:
         reply = self.call_llm(system, user, verbose, **options)
-        proposal = parse_reply(reply, self.wanted())
-        return self.converted(proposal.values, reply=reply)
+        return self.converted(self.read(reply, self.wanted()), reply=reply)
 
     def _format(self, problem: Problem) -> dict[str, Any]:
         if not abilities_of(self.llm).json_schema:

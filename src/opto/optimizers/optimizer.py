@@ -18,6 +18,8 @@ from opto.errors import (
     UsageError,
     WrongType,
 )
+from opto.optimizers.problem import NameBook, Problem
+from opto.optimizers.showing import show, view_of
 from opto.trace.files import FILES
 from opto.trace.nodes import Node, ParameterNode
 from opto.trace.origin import FromModel, Origin
@@ -44,6 +46,9 @@ class Optimizer(ABC):
         refused: why proposals were refused since the last one that was used.
         run: a name for the run that this is part of; every value that is set carries it.
         step_number: how many proposals were asked for in this run.
+        names: gives each parameter the name by which it is shown, and no other.
+        summary_log: what was shown and proposed in each step, for `render_step`; None if it isn't
+            kept.
         in_process: what ran in this process of code that the author didn't write, since somebody
             said that it may: the parameter, and where the code was from.
     """
@@ -62,6 +67,9 @@ class Optimizer(ABC):
         self.run = secrets.token_hex(6)
         self.step_number = 0
         self.in_process: list[dict[str, Any]] = []
+        self.names = NameBook(self.parameters)
+        self.summary_log: list[dict[str, Any]] | None = None
+        self._entry: dict[str, Any] = {}
 
     # ---- feedback --------------------------------------------------------------------------------
 
@@ -115,7 +123,9 @@ class Optimizer(ABC):
         """
         try:
             update = self.project(self.propose(*args, **kwargs))
+            self._note(update=self._named(update))
         except ProposalError as error:
+            self._note(refused=error.reason, update={})
             self._refuse(error)
             if not self.ignore_extraction_error:
                 raise
@@ -129,7 +139,14 @@ class Optimizer(ABC):
         """Return new values, checked but neither projected nor set; raises `ProposalError`."""
         self._note_in_process()
         self.step_number += 1
-        return self._step(*args, **kwargs)
+        self._entry = {}
+        try:
+            update = self._step(*args, **kwargs)
+        except ProposalError as error:
+            self._note(refused=error.reason)
+            raise
+        self._note(update=self._named(update))
+        return update
 
     @abstractmethod
     def _step(self, *args: Any, **kwargs: Any) -> UpdateDict:
@@ -175,6 +192,36 @@ class Optimizer(ABC):
             yield
         finally:
             set_all(before, origins)
+
+    # ---- showing ---------------------------------------------------------------------------------
+
+    def note_step(self, shown: object, summary: Problem, **more: Any) -> None:
+        """Put what this step is about into `summary_log`, where one is kept; once a step.
+
+        Args:
+            shown: the problem as it was shown, for ``problem_instance``.
+            summary: the problem.
+            more: what else there is to tell: ``reasoning``.
+        """
+        if self.summary_log is None:
+            return
+        if not self._entry:
+            self.summary_log.append(self._entry)
+        self._entry.update(problem_instance=str(shown), summary=summary, **more)
+
+    def _note(self, **more: Any) -> None:
+        """Add to what `note_step` put into the log in this step."""
+        if self._entry:
+            self._entry.update(more)
+
+    def _named(self, update: Mapping[Parameter, Any]) -> dict[str, Any]:
+        return {self.names.name(parameter): value for parameter, value in update.items()}
+
+    def render_step(
+        self, number: int = -1, *, with_problem: bool = True, with_change: bool = True
+    ) -> None:
+        """Show a step that was made, in a notebook or on the terminal; see `showing.view_of`."""
+        show(view_of(self, number, with_problem=with_problem, with_change=with_change))
 
     # ---- files -----------------------------------------------------------------------------------
 

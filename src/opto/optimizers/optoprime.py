@@ -17,7 +17,7 @@ from opto.optimizers.model import ModelOptimizer, Score, Verbose
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import Extracted, ReplyKeys, extract, parse_reply
-from opto.optimizers.problem import Problem, read_problem
+from opto.optimizers.problem import Problem
 from opto.optimizers.prompts import PromptText, render
 from opto.optimizers.rendering import SYMBOLS, ProblemInstance, instance_of
 from opto.optimizers.requests import Request, reply_format
@@ -122,10 +122,6 @@ class OptoPrime(ModelOptimizer):
 
     # ---- the problem -----------------------------------------------------------------------------
 
-    def summarize(self) -> Problem:
-        """Return the run that got feedback as plain values."""
-        return read_problem(self._feedback(), self.parameters, self.names)
-
     def problem_instance(
         self, summary: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
     ) -> ProblemInstance:
@@ -220,6 +216,8 @@ class OptoPrime(ModelOptimizer):
         **_: Any,
     ) -> UpdateDict:
         problem = self.summarize()
+        if not problem.variables:
+            return {}
         self._steps += 1
         try:
             update = self._proposed(problem, None, verbose, mask)
@@ -236,8 +234,7 @@ class OptoPrime(ModelOptimizer):
         folded, limit = self.folded(problem, tokens)
         requests = self.requests(folded, mask, limit=limit)
         if self.summary_log is not None:
-            instance = str(self.problem_instance(folded, mask, limit=limit))
-            self.summary_log.append({"problem_instance": instance, "summary": folded})
+            self.note_step(self.problem_instance(folded, mask, limit=limit), folded)
         count, first = self.candidate_count, self._steps * self.candidate_count
         makers = [
             partial(self._candidate, requests, verbose, self.sampling(count, first + index))

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from opto.errors import InvalidArgument, MissingExtra
-from opto.optimizers.bounds import Bounds, Choices, Given, bounds_for
+from opto.optimizers.bounds import Bounds, Choices, Given, bounds_for, place_of, told
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
-from opto.optimizers.problem import NameBook
-from opto.optimizers.scores import ScoreReader, mean_score, score_of
+from opto.optimizers.problem import Entry, Problem, entry_of
+from opto.optimizers.scores import ScoreReader, have_scores, mean_score, score_of
 from opto.trace.propagators import TraceGraph
 
 SAMPLERS = ("tpe", "cmaes", "random")
@@ -30,10 +30,12 @@ class OptunaOptimizer(Optimizer):
         sampler: "tpe", "cmaes" (for numbers alone), "random", or a sampler of Optuna.
         seed: makes the proposals repeatable.
         score: reads the score of one feedback; the default takes numbers and "score: 0.7".
+        log: whether to keep steps in `summary_log`.
         settings: `propagator` and `ignore_extraction_error` of `Optimizer`.
 
     Attributes:
-        study: Optuna's record of what was tried.
+        study: Optuna's record of what was tried. Files keep it; the state of the sampler's random
+            numbers they don't.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class OptunaOptimizer(Optimizer):
         sampler: Any = "tpe",
         seed: int | None = None,
         score: ScoreReader = score_of,
+        log: bool = True,
         **settings: Any,
     ) -> None:
         settings.pop("llm", None)  # so that it can take the place of an optimizer that asks one
         super().__init__(parameters, **settings)
-        self.names = NameBook(self.parameters)
+        self.summary_log = [] if log else None
         self.bounds = bounds_for(self.parameters, bounds, self.names.name)
         without = [self.names.name(p) for p in self.parameters if p not in self.bounds]
         if without:
@@ -61,20 +64,88 @@ class OptunaOptimizer(Optimizer):
             self.names.name(p): _distribution(optuna, p, self.bounds[p]) for p in self.parameters
         }
         self._score = score
-        direction = "maximize" if maximize else "minimize"
+        self._settings = ("maximize" if maximize else "minimize", sampler, seed)
+        self.study = self._new_study()
+        self._asked: Any = None
+
+    def _new_study(self) -> Any:
+        optuna = library()
+        direction, sampler, seed = self._settings
         before = optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self.study = optuna.create_study(
-                direction=direction, sampler=_sampler(optuna, sampler, seed)
-            )
+            return optuna.create_study(direction=direction, sampler=_sampler(optuna, sampler, seed))
         finally:
             optuna.logging.set_verbosity(before)
-        self._asked: Any = None
+
+    def kept_state(self) -> dict[str, Any]:
+        """Return the values that were tried, in the order of the parameters, with their scores."""
+        asked = None if self._asked is None else self._in_order(self._asked.params)
+        tried = [
+            {"values": self._in_order(trial.params), "score": trial.value}
+            for trial in self.study.trials
+            if trial.value is not None
+        ]
+        return {**super().kept_state(), "study": {"tried": tried, "asked": asked}}
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take up what was tried, in a study of its own."""
+        super().restore_state(state)
+        if "study" not in state:
+            return
+        study, asked = self._new_study(), state["study"]["asked"]
+        for trial in state["study"]["tried"]:
+            params = dict(zip(self._space, trial["values"], strict=True))
+            study.add_trial(self._trial(params, float(trial["score"])))
+        self._asked = None
+        if asked is not None:
+            study.enqueue_trial(dict(zip(self._space, asked, strict=True)))
+            self._asked = study.ask(self._space)
+        self.study = study
+
+    def _in_order(self, params: Mapping[str, Any]) -> list[Any]:
+        return [params[name] for name in self._space]
+
+    def _trial(self, params: Mapping[str, Any], score: float) -> Any:
+        make = library().trial.create_trial
+        return make(params=dict(params), distributions=self._space, value=score)
 
     def _step(self, *_: Any, **__: Any) -> UpdateDict:
-        self.tell(self._feedback())
+        graph = self._feedback()
+        self.tell(graph)
+        self.note_step(*self.shown(graph))
+        self._note(reasoning=self.standing())
         return self.ask()
+
+    def scored(self, graph: TraceGraph) -> bool:
+        """Whether each feedback has a score."""
+        return have_scores((note.feedback for note in graph.notes), self._score)
+
+    def shown(self, graph: TraceGraph) -> tuple[str, Problem]:
+        """Return the parameters with their bounds and values, as text and as a problem."""
+        variables: dict[str, Entry] = {}
+        for parameter in self.parameters:
+            hint = told(self.bounds[parameter])
+            variables[self.names.name(parameter)] = entry_of(parameter)._replace(constraint=hint)
+        said = tuple((note.output.py_name, str(note.feedback)) for note in graph.notes)
+        lines = (
+            f"({entry.kind}) {name}={entry.data}, {entry.constraint}"
+            for name, entry in variables.items()
+        )
+        return "\n".join(lines), Problem((), {}, variables, {}, {}, {}, said)
+
+    def standing(self) -> str:
+        """Tell the last score, and the best with its values."""
+        done = [trial for trial in self.study.trials if trial.value is not None]
+        if not done:
+            return "no values within the bounds were tried yet"
+        best = self.study.best_trial
+        values = ", ".join(
+            f"{self.names.name(p)}={self._value(p, best.params[self.names.name(p)])}"
+            for p in self.parameters
+        )
+        last = f"score {done[-1].value:g}"
+        return f"{last}; the best of {len(done)} tried is {best.value:g} with {values}"
 
     def tell(self, graph: TraceGraph) -> None:
         """Record the score of the present values."""
@@ -88,10 +159,7 @@ class OptunaOptimizer(Optimizer):
         if asked is not None:  # what was proposed wasn't used
             self.study.tell(asked, state=optuna.trial.TrialState.FAIL)
         if all(self._space[name]._contains(value) for name, value in present.items()):
-            trial = optuna.trial.create_trial(
-                params=present, distributions=self._space, value=score
-            )
-            self.study.add_trial(trial)
+            self.study.add_trial(self._trial(present, score))
 
     def ask(self) -> UpdateDict:
         """Return new values for the trainable parameters."""
@@ -106,12 +174,8 @@ class OptunaOptimizer(Optimizer):
         bounds, data = self.bounds[parameter], parameter._data
         if not isinstance(bounds, Choices):
             return data
-        alike = [
-            index
-            for index, value in enumerate(bounds.values)
-            if type(value) is type(data) and value == data
-        ]
-        return alike[0] if alike else -1
+        place = place_of(data, bounds)
+        return -1 if place is None else place
 
     def _value(self, parameter: Parameter, chosen: Any) -> Any:
         bounds = self.bounds[parameter]

@@ -53,6 +53,10 @@ class Problem:
             others=dict(self.others),
         )
 
+    def bare(self) -> Problem:
+        """Return the problem without the run: variables, outputs and feedback."""
+        return replace(self, steps=(), documentation={}, inputs={}, others={}, folded=None)
+
     @property
     def code(self) -> tuple[str, ...]:
         """The lines that show the run."""

@@ -31,6 +31,11 @@ def score_of(feedback: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def have_scores(feedbacks: Iterable[object], read: ScoreReader = score_of) -> bool:
+    """Whether each feedback of a batch has a score."""
+    return all(read(feedback) is not None for feedback in feedbacks)
+
+
 def mean_score(feedbacks: Iterable[object], read: ScoreReader = score_of) -> float:
     """Return the mean score of a batch; raises `UsageError` if a feedback has none."""
     scores: list[float] = []

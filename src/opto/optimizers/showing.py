@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -15,8 +15,11 @@ from opto.optimizers.names import Names
 from opto.optimizers.parsing import extract
 from opto.optimizers.shortening import text_of
 
-_BOX = "border-left:4px solid {};padding:4px 12px;margin:8px 0;white-space:pre-wrap"
-_COLOURS = {"Problem": "#5C9BD5", "Feedback": "#FF7E79", "Reasoning": "#9AC29A", "Change": "#888"}
+_COLOURS = {"Problem": "#5C9BD5", "Feedback": "#E4605A", "Reasoning": "#6FA66F", "Change": "#888"}
+_FRAME = "border-left:4px solid {};padding:2px 12px;margin:8px 0"
+_TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.45 ui-monospace,monospace"
+_ADDED, _REMOVED = "background:rgba(70,160,70,.18)", "background:rgba(220,80,80,.18)"
+_LONG = 12  # lines; a problem with more is folded up
 
 
 @dataclass(frozen=True)
@@ -26,44 +29,68 @@ class StepView:
     Attributes:
         number: which step it was, from 0.
         sections: title and text, in order.
+        optimizer: what kind of optimizer made it.
     """
 
     number: int
     sections: Mapping[str, str]
+    optimizer: str = ""
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return f"Step {self.number}" + (f" of {self.optimizer}" if self.optimizer else "")
 
     def __str__(self) -> str:
-        parts = [f"Step {self.number}", "=" * 32]
+        parts = [self.title, "=" * 32]
         for title, text in self.sections.items():
             parts += [f"--- {title}", text, ""]
         return "\n".join(parts).rstrip()
 
     def _repr_html_(self) -> str:
-        boxes = "".join(
-            f'<div style="{_BOX.format(_COLOURS[title])}"><b>{title}</b>\n{escape(text)}</div>'
-            for title, text in self.sections.items()
-        )
-        return f"<div><h4>Step {self.number}</h4>{boxes}</div>"
+        boxes = "".join(_box(title, text) for title, text in self.sections.items())
+        return f'<div><h4 style="margin:4px 0">{escape(self.title)}</h4>{boxes}</div>'
+
+
+def _box(title: str, text: str) -> str:
+    frame = _FRAME.format(_COLOURS.get(title, "#888"))
+    lines = text.split("\n")
+    body = "\n".join(map(_line, lines)) if title == "Change" else escape(text)
+    shown = f'<div style="{_TEXT}">{body}</div>'
+    if title != "Problem":
+        return f'<div style="{frame}"><b>{title}</b>{shown}</div>'
+    opened = "" if len(lines) > _LONG else " open"
+    size = f" <small>({len(lines)} lines)</small>" if len(lines) > _LONG else ""
+    summary = f"<summary><b>{title}</b>{size}</summary>"
+    return f'<details style="{frame}"{opened}>{summary}{shown}</details>'
+
+
+def _line(line: str) -> str:
+    if line.startswith(("+++ ", "--- ")):
+        return f"<b>{escape(line)}</b>"
+    style = {"+": _ADDED, "-": _REMOVED}.get(line[:1])
+    return f'<span style="{style}">{escape(line)}</span>' if style else escape(line)
 
 
 def view_of(
     optimizer: Any, number: int, *, with_problem: bool = True, with_change: bool = True
 ) -> StepView:
-    """Return a step that an optimizer of the OptoPrime family has made.
+    """Return a step that an optimizer has made.
 
     Args:
         optimizer: the optimizer.
         number: which step, from 0; negative numbers count from the last.
-        with_problem: show the problem as the model saw it.
+        with_problem: show the problem as it was shown to the model.
         with_change: show the reasoning and what was changed.
 
     Raises:
         UsageError: the optimizer keeps no `summary_log`.
         InvalidArgument: it has not made that step.
     """
+    kind = type(optimizer).__name__
     steps: list[dict[str, Any]] | None = getattr(optimizer, "summary_log", None)
     if steps is None:
-        kind = type(optimizer).__name__
-        message = f"{kind} keeps no summary_log; use an OptoPrime with log=True"
+        message = f"{kind} keeps no summary_log; make it with log=True"
         raise UsageError(message)
     if not -len(steps) <= number < len(steps):
         message = f"there is no step {number}; {len(steps)} were made"
@@ -74,11 +101,12 @@ def view_of(
         sections["Problem"] = str(step["problem_instance"])
     sections["Feedback"] = step["summary"].user_feedback
     if with_change:
-        reply = _reply(optimizer, steps, number % len(steps))
-        sections["Reasoning"] = reply["reasoning"] or "(none)"
-        changes = _changes(step["summary"].variables, reply["variables"])
+        refused = f"This was refused: {step['refused']}" if "refused" in step else ""
+        why = filter(None, (reason_of(optimizer, step), refused))
+        sections["Reasoning"] = "\n\n".join(why) or "(none)"
+        changes = _changes(step["summary"].variables, step.get("update", {}))
         sections["Change"] = "\n".join(changes) or "(nothing was changed)"
-    return StepView(number % len(steps), sections)
+    return StepView(number % len(steps), sections, kind)
 
 
 def show(view: StepView) -> None:
@@ -90,27 +118,40 @@ def show(view: StepView) -> None:
         sys.stdout.write(f"{view}\n")
 
 
-def _reply(optimizer: Any, steps: list[dict[str, Any]], number: int) -> dict[str, Any]:
-    """Return reasoning and values of the last reply of a step."""
-    asked = str(steps[number]["problem_instance"])
-    replies = [entry for entry in optimizer.log if asked in entry["user_prompt"]]
-    if not replies and len(optimizer.log) == len(steps):  # another form shows less of the problem
-        replies = [optimizer.log[number]]
-    if not replies:
-        return {"reasoning": "", "variables": {}}
-    text = replies[-1]["response"]
-    try:
-        values = optimizer.read(text, optimizer.wanted())
-    except ProposalError as error:
-        return {"reasoning": f"{text}\n\nThis was refused: {error.reason}", "variables": {}}
-    return {"reasoning": _reasoning(optimizer, text), "variables": values}
+def reason_of(optimizer: Any, step: Mapping[str, Any]) -> str:
+    """Return why a step was made: what was noted, or what the reply said that was used."""
+    if noted := str(step.get("reasoning", "")):
+        return noted
+    calls = slice(step.get("first_call"), step.get("calls_until"))
+    replies = [str(entry["response"]) for entry in (getattr(optimizer, "log", None) or [])[calls]]
+    if "refused" in step:
+        return replies[-1] if replies else ""
+    return _said(optimizer, replies, step.get("update", {}))
 
 
-def _reasoning(optimizer: Any, text: str) -> str:
+def _said(optimizer: Any, replies: Sequence[str], update: Mapping[str, Any]) -> str:
+    """Return the reasoning of the reply that gave these values, else of any."""
+    wanted = {name: text_of(value) for name, value in update.items()}
+    found: list[str] = []
+    for reply in reversed(replies):
+        try:
+            values = optimizer.read(reply, optimizer.wanted())
+            reasoning = _reasoning_of(optimizer, reply)
+        except ProposalError:  # one of several that was no good
+            continue
+        if {name: text_of(value) for name, value in values.items()}.items() <= wanted.items():
+            return reasoning
+        found.append(reasoning)
+    return found[0] if found else ""
+
+
+def _reasoning_of(optimizer: Any, text: str) -> str:
     symbols = getattr(optimizer, "optimizer_prompt_symbol_set", None)
     if symbols is not None:
         return str(symbols.output_response_extractor(text)["reasoning"])
-    return extract(text, Names(optimizer.wanted()), keys=optimizer._keys).reasoning
+    return extract(
+        text, Names(optimizer.wanted()), keys=getattr(optimizer, "_keys", None)
+    ).reasoning
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

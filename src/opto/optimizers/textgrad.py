@@ -18,9 +18,10 @@ from opto.optimizers.model import ModelOptimizer, Verbose
 from opto.optimizers.names import Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import parse_reply
-from opto.optimizers.problem import Problem, read_problem
+from opto.optimizers.problem import Problem
 from opto.optimizers.prompts import PromptText
 from opto.optimizers.questions import Question, Questions, groups_of
+from opto.optimizers.rendering import instance_of
 from opto.optimizers.shortening import text_of
 
 _LONGEST_FEEDBACK = 4000  # characters; longer feedback from several places is summarised first
@@ -72,14 +73,16 @@ class TextGrad(ModelOptimizer):
             pairs = zip(self.memory.items(), state["memory"], strict=True)
             self.memory = {name: FIFOBuffer(old.size, map(str, new)) for (name, old), new in pairs}
 
-    def summarize(self) -> Problem:
-        """Return the run that got feedback as plain values."""
-        return read_problem(self._feedback(), self.parameters, self.names)
-
     def _step(self, verbose: Verbose = False, **_: Any) -> UpdateDict:  # noqa: FBT002 - the original's signature
         problem = self.summarize()
+        if not problem.variables:
+            return {}
+        if self.summary_log is not None:
+            folded, limit = self.budget.fitted(problem, self._shown)
+            self.note_step(self._shown(folded, limit), folded)
         gradients = self.gradients(problem, verbose)
         found = {name: text for name in problem.variables if (text := gradients.text(name))}
+        self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in found.items()))
         asks = [partial(self._updated, problem, name, found[name], verbose) for name in found]
         update: UpdateDict = {}
         for part in self.concurrently(asks):
@@ -87,6 +90,12 @@ class TextGrad(ModelOptimizer):
         for name, text in found.items():
             self.memory[name].add(text)
         return update
+
+    def _shown(self, problem: Problem, limit: int) -> str:
+        """Write a problem as people read it; the model sees it operation by operation."""
+        template = self.prompts.text("optoprime.problem")
+        text = instance_of(problem, objective=self.objective, template=template, limit=limit)
+        return str(text)
 
     # ---- backward --------------------------------------------------------------------------------
 
