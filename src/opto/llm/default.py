@@ -16,6 +16,7 @@ from opto.llm.choice import (
     model_named,
     of_config_list,
 )
+from opto.llm.client_kinds import kind_of_client
 from opto.llm.composed import Around
 from opto.llm.own import as_model
 from opto.llm.profiles import profile
@@ -28,8 +29,9 @@ class LLM(Streaming):
 
     Args:
         args: at most one: the model's name (``"gpt-4o"``, ``"ollama/qwen2.5"``, ``"local:0.5b"``,
-            ``"http://localhost:11434/v1#llama3"``), a config list, or any callable
-            ``llm(messages=[...])``. None means the rules of `opto.llm.choice`, which
+            ``"http://localhost:11434/v1#llama3"``), a config list, any callable
+            ``llm(messages=[...])``, or a client of the libraries of OpenAI, Anthropic or Google
+            (beside ``model="gpt-4o"``). None means the rules of `opto.llm.choice`, which
             ``opto doctor`` shows.
         backend: "openai", "anthropic", "google", "ollama", "vllm", "local", "litellm", "autogen"
             or "custom" (any case).
@@ -108,6 +110,9 @@ class LLM(Streaming):
 
     def _chosen(self) -> Selection:
         around = Surroundings.here(self._settings, self._filter_dict)
+        client = kind_of_client(self._asked)
+        if client is not None:
+            return Selection(client(self._asked, **self._settings), "its client was passed")
         if callable(self._asked):
             return Selection(as_model(self._asked), "it was passed as an argument")
         if self._backend is not None:
@@ -131,8 +136,10 @@ class LLM(Streaming):
     def __getstate__(self) -> dict[str, Any]:
         chosen = None if not callable(self._asked) else self._selection
         hidden = {name: value for name, value in self._settings.items() if name != "api_key"}
+        client = kind_of_client(self._asked)  # it can't be pickled, an adapter without it can
         return {
             **{name: value for name, value in self.__dict__.items() if name != "_lock"},
+            "_asked": self._asked if client is None else client(self._asked, **hidden),
             "_selection": chosen,
             "_settings": hidden,
             "_config_list": _without_keys(self._config_list),

@@ -27,8 +27,8 @@ class ChatCompletions(HttpModel):
     def _outgoing(
         self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]
     ) -> Outgoing:
-        if self.base_url == OPENAI_URL and _REASONS.match(model):
-            options = _renamed(options)
+        if self.base_url == OPENAI_URL:
+            options = for_reasoning(model, options)
         if options.get("stream"):
             options.setdefault("stream_options", {"include_usage": True})
         return Outgoing("/chat/completions", request_body(model, messages, options))
@@ -78,6 +78,11 @@ class OpenAICompatible(ChatCompletions):
         """As given; else a schema is taken to be honoured by OpenAI's own service only."""
         own = self.base_url == OPENAI_URL
         return self._abilities or Abilities(json_schema=own, tools=own, json_object=own)
+
+
+def for_reasoning(model: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options as OpenAI's service wants them for `model`."""
+    return _renamed(options) if _REASONS.match(model) else options
 
 
 def _renamed(options: dict[str, Any]) -> dict[str, Any]:

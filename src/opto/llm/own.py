@@ -9,6 +9,7 @@ from typing import Any
 from opto.errors import WrongType
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
+from opto.llm.client_kinds import kind_of_client
 from opto.llm.steps import Model, Request, acall, call
 from opto.llm.stream import unstreamed
 from opto.llm.wrapper import name_of
@@ -51,7 +52,13 @@ class Own(Backend):
 
 
 def as_model(llm: Any) -> Model:
-    """`llm` if it keeps its accounts itself, else as a model that does."""
+    """`llm` if it keeps its accounts itself, else as a model that does.
+
+    A client of an official library is asked for its service's default model.
+    """
+    kind = kind_of_client(llm)
+    if kind is not None:
+        return kind(llm)
     counted = hasattr(llm, "abilities") and hasattr(llm, "acall")
     model: Model = llm if counted else Own(llm)
     return model
