@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import itertools
+import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from opto.errors import InvalidArgument
-from opto.llm.rate import Learned, Rate, Spacing, TokenWindow, spaced
+from opto.llm.rate import Learned, Rate, Spacing, Start, TokenWindow, spaced
 
 
 @given(st.integers(1, 20), st.floats(0.1, 10.0), st.lists(st.floats(0.0, 1.0), max_size=60))
@@ -94,32 +96,51 @@ class Bucket:
         return allowed
 
 
+class Windows:
+    """A server that counts anew each second."""
+
+    def __init__(self) -> None:
+        self.window, self.count = 0, 0
+
+    def __call__(self, now: float) -> bool:
+        if int(now) != self.window:
+            self.window, self.count = int(now), 0
+        self.count += 1
+        return self.count <= 8
+
+
 def simulate(
-    server: Callable[[float], bool], calls: int, threads: int = 32, lag: float = 0.01
+    server: Callable[[float], bool],
+    calls: int,
+    threads: int = 32,
+    delays: Iterator[float] | None = None,
+    advised: float | None = None,
 ) -> tuple[float, int]:
-    """Seconds and refusals until all calls are answered."""
+    """Seconds and refusals until all calls are answered; `delays` are those of the network."""
     learned, refusals, todo, now = Learned(), 0, calls, 0.0
+    delays = delays or itertools.repeat(0.01)
     queue = [(0.0, thread) for thread in range(threads)]
-    sent: list[tuple[float, float, int]] = []  # arrives, started, thread
+    sent: list[tuple[float, Start, int]] = []  # arrives, started, thread
     while queue or sent:
         if sent and (not queue or sent[0][0] <= queue[0][0]):
             now, started, thread = heapq.heappop(sent)
             if server(now):
+                learned.answered(started, now + 0.001)
                 todo -= 1
                 if todo >= threads:
                     heapq.heappush(queue, (now, thread))
             else:
                 refusals += 1
-                learned.refused(started, now + 0.001, None)
-                heapq.heappush(queue, (now + 0.3, thread))
+                learned.refused(started, now + 0.001, advised)
+                heapq.heappush(queue, (now + (advised or 0.3), thread))
             continue
         now, thread = heapq.heappop(queue)
         wait = learned.wait(now)
         if wait > 0:
             heapq.heappush(queue, (now + wait, thread))
             continue
-        learned.start(now)
-        heapq.heappush(sent, (now + lag + thread * 1e-4, now, thread))
+        arrives = now + next(delays) + thread * 1e-4
+        heapq.heappush(sent, (arrives, learned.start(now), thread))
     return now, refusals
 
 
@@ -132,6 +153,19 @@ def test_a_limit_is_learned_from_few_refusals(
     ideal = (calls - 8) / 8
     assert seconds < 1.3 * ideal
     assert refusals < 32 + calls // 40
+
+
+@pytest.mark.parametrize("server", [Sliding, Bucket, Windows])
+@pytest.mark.parametrize("advised", [None, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_delays_of_a_busy_machine_cost_little(
+    server: Callable[[], Callable[[float], bool]], advised: float | None, seed: int
+) -> None:
+    chance = random.Random(seed)
+    delays = (min(0.3, chance.expovariate(50)) for _ in itertools.count())
+    seconds, refusals = simulate(server(), 96, delays=delays, advised=advised)
+    assert seconds < 1.3 * (96 - 8) / 8
+    assert refusals < 32
 
 
 def test_a_limit_that_is_lifted_is_left_behind() -> None:
@@ -149,8 +183,8 @@ def test_a_limit_that_is_lifted_is_left_behind() -> None:
 def test_nobody_waits_before_the_first_refusal() -> None:
     learned = Learned()
     assert learned.wait(0.0, ahead=15) == 0.0
-    assert learned.wait(0.0, ahead=16) == 0.03  # before the first answer
-    learned.answered()
+    assert learned.wait(0.0, ahead=16) == 0.06  # before the first answer
+    learned.answered(learned.start(0.0), 0.0)
     for at in range(1000):
         assert learned.wait(at / 1e6, ahead=at) == 0.0
         learned.start(at / 1e6)
@@ -158,11 +192,9 @@ def test_nobody_waits_before_the_first_refusal() -> None:
 
 def test_advice_holds_for_all() -> None:
     learned = Learned()
-    learned.start(5.0)
-    learned.refused(5.0, 5.1, advised=30.0)
+    learned.refused(learned.start(5.0), 5.1, advised=30.0)
     assert learned.wait(6.0) == pytest.approx(29.1)
-    learned.start(40.0)
-    learned.refused(40.0, 40.1, advised=3600.0)
+    learned.refused(learned.start(40.0), 40.1, advised=3600.0)
     assert learned.wait(42.0) == 0.0
 
 
@@ -172,7 +204,6 @@ def test_a_provider_that_refuses_all_is_asked_ever_less() -> None:
         wait = learned.wait(now)
         waits.append(wait)
         now += wait
-        learned.start(now)
-        learned.refused(now, now + 0.01, None)
+        learned.refused(learned.start(now), now + 0.01, None)
         now += 0.02
     assert waits[-1] > 50

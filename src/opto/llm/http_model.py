@@ -29,7 +29,7 @@ from opto.errors import (
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
-from opto.llm.limiter import LIMITERS, RateLimiter
+from opto.llm.limiter import LIMITERS, RateLimiter, Turn
 from opto.llm.loop import HTTP_LOOP
 from opto.llm.rate import Rate
 from opto.llm.reading import Assembly, Reader
@@ -38,6 +38,7 @@ from opto.llm.secret import ApiKey, public_url
 from opto.llm.steps import Request, arun
 from opto.llm.stream import pieces_given, sink
 from opto.llm.tokens import most_tokens
+from opto.llm.told import allowance
 from opto.llm.wire import Answer
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ class HttpModel(Backend):
                 sent = self._outgoing(model, messages, self._kept(chosen))
                 continue
             wait = self.retry.delay(outcome, attempt, deadline - time.monotonic())
+            if wait is not None and isinstance(outcome, RateLimited):
+                wait = outcome.retry_after or min(wait, self.retry.base_delay)  # then in turn
             if wait is None or pieces_given():
                 return outcome
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
@@ -227,12 +230,14 @@ class HttpModel(Backend):
             return error
         outcome: Completion | ModelError | None = None
         try:
-            outcome = found = await self._attempt(sent, deadline)
+            outcome = found = await self._attempt(sent, deadline, turn)
         finally:
             self.limiter.leave(turn, outcome)
         return found
 
-    async def _attempt(self, sent: Outgoing, deadline: float) -> Completion | ModelError:
+    async def _attempt(
+        self, sent: Outgoing, deadline: float, turn: Turn
+    ) -> Completion | ModelError:
         started = time.monotonic()
         into = sink() if self.STREAMS else None
         reader = None if into is None else Reader(into, self._silence, self._assembly)
@@ -243,6 +248,9 @@ class HttpModel(Backend):
             return Timeout("no complete answer before the deadline of the call")
         if isinstance(answer, ModelError):
             return answer
+        told = allowance(answer.headers)
+        if told is not None:
+            self.limiter.heard(turn, told)
         return (reader and reader.outcome(answer)) or self._read(answer)
 
     def _shared(self) -> RateLimiter:

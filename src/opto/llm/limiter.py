@@ -15,9 +15,10 @@ from typing import Any
 
 from opto.errors import ModelError, RateLimited
 from opto.llm.base import Completion
-from opto.llm.rate import Learned, Rate, Spacing, TokenWindow, spaced
+from opto.llm.rate import Learned, Rate, Spacing, Start, TokenWindow, spaced
 from opto.llm.steps import Ask, Model, Request, Steps, Wait
 from opto.llm.tokens import most_tokens
+from opto.llm.told import Allowance
 from opto.llm.wrapper import Wrapper
 
 _PATIENCE = 5.0  # of a waiter that depends on others' ends, which wake it
@@ -25,9 +26,10 @@ _PATIENCE = 5.0  # of a waiter that depends on others' ends, which wake it
 
 @dataclass
 class Turn:
-    """The right to send one request."""
+    """The right to send one request, which is the `number`-th."""
 
-    started: float
+    started: Start
+    number: int = 0
     tokens: list[float] | None = None
 
 
@@ -35,7 +37,8 @@ class RateLimiter:
     """Shared by all that hold it, in whatever thread or event loop of this process.
 
     Args:
-        rate: limits to keep. Beside them it learns what the provider allows from its refusals.
+        rate: limits to keep. Beside them it learns what the provider allows from its refusals,
+            from the advice in them, and from what the headers of its answers tell of its limits.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class RateLimiter:
             self._set = spaced(self.rate.requests_per_minute)
         limit = self.rate.tokens_per_minute
         self._tokens = TokenWindow(limit) if limit else None
-        self._in_flight = 0
+        self._in_flight = self._sent = 0
         self._next = 0
         self._tickets: list[int] = []
         self._waiting: dict[int, Future[None]] = {}
@@ -84,6 +87,14 @@ class RateLimiter:
             if following is not None:
                 _finish(following)
 
+    def heard(self, turn: Turn, told: Allowance) -> None:
+        """The provider said how many requests it still takes; what was sent since counts."""
+        now = self._clock()
+        with self._lock:
+            since = self._sent - turn.number
+            if told.left <= since:
+                self.learned.told(now, told.next * (since - told.left + 1))
+
     def leave(self, turn: Turn, outcome: Completion | BaseException | None) -> None:
         """The request has ended, and how: refusals and true numbers of tokens are learned from."""
         now = self._clock()
@@ -92,7 +103,7 @@ class RateLimiter:
             if isinstance(outcome, RateLimited):
                 self.learned.refused(turn.started, now, outcome.retry_after)
             elif isinstance(outcome, Completion):
-                self.learned.answered()
+                self.learned.answered(turn.started, now)
             if turn.tokens is not None and isinstance(outcome, Completion) and outcome.usage.known:
                 turn.tokens[1] = float(outcome.usage.total_tokens)
             waking = self._first_waiting()
@@ -114,10 +125,11 @@ class RateLimiter:
                 self._waiting.pop(ticket, None)
                 if self._set is not None:
                     self._set.start(now)
-                self.learned.start(now)
+                started = self.learned.start(now)
                 self._in_flight += 1
+                self._sent += 1
                 spent = None if self._tokens is None else self._tokens.start(now, tokens)
-                return Turn(now, spent), 0.0, until
+                return Turn(started, self._sent, spent), 0.0, until
             self._waiting[ticket] = until
         return None, wait, until
 
