@@ -60,7 +60,29 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
+def runs(rows: Iterable[Row]) -> str:
+    """Write a Markdown table of whole runs: how many solved every task, and how many in time."""
+    rows = list(rows)
+    titles = {row["task"]: None for row in rows}
+    tasks: dict[tuple[str, str], dict[str, list[Row]]] = {}
+    for row in rows:
+        by_title: dict[str, list[Row]] = {title: [] for title in titles}
+        tasks.setdefault((row["label"], row["model"]), by_title)[row["task"]].append(row)
+    lines = ["| code | model | all solved | within ten minutes | seconds |", "|---" * 5 + "|"]
+    for (label, model), by_task in sorted(tasks.items()):
+        whole = list(zip(*by_task.values(), strict=False))  # rows of a run follow each other
+        seconds = [sum(row["seconds"] for row in run) for run in whole]
+        solved = [all(row["after"] == 1 for row in run) for run in whole]
+        timely = sum(
+            good and took <= TEN_MINUTES for good, took in zip(solved, seconds, strict=True)
+        )
+        count = f"{sum(solved)} of {len(whole)} | {timely} of {len(whole)}"
+        lines.append(f"| {label} | {model} | {count} | {spread(seconds)} |")
+    return "\n".join(lines)
+
+
 COSTS = ("seconds", "calls", "tokens")
+TEN_MINUTES = 600.0
 
 
 def spread(values: Sequence[float]) -> str:
@@ -78,11 +100,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=540.0, help="for all tasks")
     parser.add_argument("--label", default="", help="what was measured, e.g. a commit")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "benchmarks" / "demo.jsonl")
-    parser.add_argument("--table", type=Path, help="print the table of such a file, run nothing")
+    parser.add_argument("--table", type=Path, help="print the tables of such a file, run nothing")
     parser.add_argument("--one", action="store_true", help="one run, in this process")
     options = parser.parse_args()
     if options.table:
-        print(table(json.loads(line) for line in options.table.read_text("utf-8").splitlines()))
+        rows = [json.loads(line) for line in options.table.read_text("utf-8").splitlines()]
+        rows = [row for row in rows if options.label in ("", row["label"])]
+        print(runs(rows), table(rows), sep="\n\n")
     elif options.one:
         one_run(options.model, options.seconds, options.out, options.label)
     else:
