@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from opto.errors import InvalidArgument, MissingExtra, ProposalError, UsageError
@@ -79,6 +80,49 @@ def test_proposals_keep_to_the_constraint(
     with pytest.raises(ProposalError, match=re.escape(words)):
         value_for(parameter, bad)
     assert value_for(ParameterNode(data, description=constraint), bad) == bad
+
+
+@pytest.mark.parametrize(
+    ("data", "constraint", "good", "bad"),
+    [
+        (3, "at least 1", 1, 0),
+        (3, "must be at most 5.", 5, 6),
+        (0.5, "a number > 0", 0.1, 0),
+        (0.5, "It should be less than 1", 0.9, 1.0),
+        (3, "positive", 1, 0),
+        (3, "a0 must not be negative", 0, -1),
+        (3, "one of: 1, 3 or 9", 9, 2),
+        ("a", "Literal['a', 'b']", "b", "c"),
+        ([0.5], "each between 0 and 1", [0.0, 1.0], [0.5, 1.5]),
+        (np.zeros((2, 2)), "all values at least 0", [[1, 2], [3, 4]], [[1, 2], [3, -4]]),
+        (["a"], "each one of: a, b", ["b", "a"], ["a", "c"]),
+        ((1, 2), "every element at most 3", (3, 3), (3, 4)),
+    ],
+)
+def test_constraints_of_other_forms_hold_too(
+    data: Any, constraint: str, good: Any, bad: Any
+) -> None:
+    parameter = ParameterNode(data, constraint=constraint)
+    value: Any = value_for(parameter, good)
+    assert np.array_equal(value, good)
+    with pytest.raises(ProposalError, match=r"isn't|keep to the constraint"):
+        value_for(parameter, bad)
+
+
+@pytest.mark.parametrize(
+    ("data", "constraint", "value"),
+    [
+        (3, "the number of examples; at least 5 of them are needed elsewhere", 1),
+        (3, "positive numbers are slower", -1),
+        ("long", "at least 5 characters", "a"),
+        (True, "at least 1", False),
+        ([1], "between 2 and 5 items", [9]),
+    ],
+)
+def test_what_is_said_of_something_else_refuses_nothing(
+    data: Any, constraint: str, value: Any
+) -> None:
+    assert value_for(ParameterNode(data, constraint=constraint), value) == value
 
 
 @pytest.mark.parametrize("wrong", [(3, 3), (5, 1), (0, float("inf"))])

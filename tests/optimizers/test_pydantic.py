@@ -37,5 +37,19 @@ def test_what_the_model_refuses_is_refused(given: object, words: str) -> None:
         converted(given, Settings())
 
 
+class Aliased(pydantic.BaseModel):  # type: ignore[misc, name-defined]  # pydantic may be missing
+    inner: Any = None
+    size: int = pydantic.Field(1, alias="theSize")
+
+
+def test_fields_of_a_model_in_a_model_stay_as_well() -> None:
+    current = Aliased(inner=Settings(mode="fast", count=3))
+    value: Any = converted({"inner": {"count": 4}, "size": "5"}, current)
+    assert value.inner == Settings(mode="fast", count=4)
+    assert value.size == 5
+    with pytest.raises(ProposalError, match="Settings refuses"):
+        converted({"inner": {"count": -4}}, current)
+
+
 def test_its_schema_is_an_object() -> None:
     assert schema_of(Settings()) == {"type": "object"}

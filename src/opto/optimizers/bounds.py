@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,27 @@ _RANGES = tuple(
         rf"\bat least\s+{_NUMBER}\D+?\bat most\s+{_NUMBER}",
     )
 )
+_LITERAL = re.compile(r"\bLiteral\[(.+?)\]")
 _CHOICES = re.compile(r"\bone of:?\s+(.+?)(?:\.\s*)?$", re.IGNORECASE)
+
+_EACH = re.compile(
+    r"(?:each|every|all)\b(?: of them| items?| elements?| values?| numbers?)?\s*", re.IGNORECASE
+)
+_SUBJECT = (
+    r"(?:(?:it |[\w ]+ )?(?:must|should|has to) (?:stay|be) |(?:an? )?(?:whole |real )?"
+    r"(?:number|integer|int|float|value|share|rate)s?,? )?"
+)
+_ONE_SIDED: tuple[tuple[re.Pattern[str], Callable[[float, float], bool]], ...] = tuple(
+    (re.compile(rf"{_SUBJECT}(?:{words})\.?", re.IGNORECASE), holds)
+    for words, holds in (
+        (rf"(?:at least|no less than|not less than|>=|≥) ?(?P<limit>{_NUMBER})", operator.ge),
+        (rf"(?:at most|no more than|not more than|<=|≤) ?(?P<limit>{_NUMBER})", operator.le),
+        (rf"(?:greater than|more than|larger than|above|>) ?(?P<limit>{_NUMBER})", operator.gt),
+        (rf"(?:less than|smaller than|below|<) ?(?P<limit>{_NUMBER})", operator.lt),
+        (r"positive|above zero", operator.gt),
+        (r"non-?negative|not negative|(?:[\w ]+ )?(?:must|may) not be negative", operator.ge),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -115,8 +136,36 @@ def within_bounds(parameter: Parameter, value: Any) -> Any:
     Raises:
         ProposalError: it is outside.
     """
-    bounds = next(_said(parameter._data, parameter._constraint or ""), None)
-    return value if bounds is None else within(bounds, value)
+    _check(parameter._data, value, parameter._constraint or "")
+    return value
+
+
+def _check(current: object, value: Any, text: str) -> None:
+    """Raise `ProposalError` if a value doesn't keep to what a text says with certainty."""
+    each = _EACH.match(text)
+    if each and hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict)):
+        examples = iter(_flat(current))
+        example = next(examples, None)
+        for item in _flat(value):
+            _check(item if example is None else example, item, text[each.end() :])
+        return
+    bounds = next(_said(current, text), None)
+    if bounds is not None:
+        within(bounds, value)
+    elif isinstance(value, (int, float)) and not isinstance(value, (bool, enum.Enum)):
+        for pattern, holds in _ONE_SIDED:
+            limit = pattern.fullmatch(text.strip())
+            if limit and not holds(value, float(limit.groupdict().get("limit") or 0)):
+                message = f"{value} doesn't keep to the constraint: {text}"
+                raise ProposalError(message)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    for item in value.tolist() if hasattr(value, "tolist") else value:
+        if isinstance(item, (list, tuple)):
+            yield from _flat(item)
+        else:
+            yield item
 
 
 def within(bounds: Bounds, value: Any) -> Any:
@@ -149,13 +198,24 @@ def told(bounds: Bounds) -> str:
 
 
 def _said(data: object, text: str) -> Iterator[Bounds]:
-    if isinstance(data, (int, float)):
+    if isinstance(data, bool) or not isinstance(data, (int, float, str)):
+        return
+    if isinstance(data, (int, float)) and not isinstance(data, enum.Enum):
         for pattern in _RANGES:
             if (match := pattern.search(text)) and float(match[1]) < float(match[2]):
                 yield Range(float(match[1]), float(match[2]))
-    if isinstance(data, str) and not isinstance(data, enum.Enum):
-        match = _CHOICES.search(text)
-        words = re.split(r",\s*(?:or\s+)?|\s+or\s+", match[1]) if match else []
-        choices = tuple(cast("str", word).strip(" '\"`") for word in words)
-        if data in choices:
-            yield Choices(choices)
+    if isinstance(data, enum.Enum):
+        return
+    choices = _choices(data, text)
+    if any(type(choice) is type(data) and choice == data for choice in choices):
+        yield Choices(choices)
+
+
+def _choices(data: float | str, text: str) -> tuple[Any, ...]:
+    """Return what a text says that a value of this type is one of; nothing if it doesn't."""
+    match = _CHOICES.search(text) or _LITERAL.search(text)
+    words = re.split(r",\s*(?:or\s+)?|\s+or\s+", match[1]) if match else []
+    try:
+        return tuple(type(data)(cast("str", word).strip(" '\"`")) for word in words)
+    except ValueError:
+        return ()

@@ -9,10 +9,11 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from opto.errors import ProposalError
+from opto.optimizers.hints import by_hint, hints_of
 from opto.optimizers.lenient import Loose, Malformed, read_object
 
 _INTEGER = re.compile(r"[-+]?\d+(?:_\d+)*")
@@ -195,14 +196,29 @@ def _list(given: object, current: list[object]) -> list[object]:
 
 
 def _tuple(given: object, current: tuple[object, ...]) -> tuple[object, ...]:
+    if hasattr(current, "_fields"):
+        given = _named_items(given, current)
     items = _items(given, "a tuple, as [1, 2]")
     if hasattr(current, "_fields"):
         if len(items) != len(current):
             raise _refuse(given, f"{len(current)} items")
-        pairs = zip(items, current, strict=True)
+        names = cast("tuple[str, ...]", current._fields)
+        hints = hints_of(type(current))
+        fields = zip(items, names, current, strict=True)
         make = cast("Callable[..., tuple[object, ...]]", type(current))
-        return make(*(converted(item, example) for item, example in pairs))
+        return make(*(_field(item, name, hints, example) for item, name, example in fields))
     return _same_class(tuple(_like(items, current, "tuple")), current)
+
+
+def _named_items(given: object, current: Any) -> object:
+    """Return the items of a named tuple that a reply gives by name; those not given stay."""
+    value = literal(given) if isinstance(given, str) else given
+    if not isinstance(value, dict):
+        return value if not isinstance(value, Unread) else given
+    entries = cast("dict[str, object]", value)
+    if unknown := [key for key in entries if key not in current._fields]:
+        raise _refuse(unknown[0], f"one of the fields {', '.join(current._fields)}")
+    return [entries.get(name, getattr(current, name)) for name in current._fields]
 
 
 def _set(given: object, current: set[object]) -> object:
@@ -270,11 +286,22 @@ def _dataclass(given: object, current: Any) -> object:
     entries = cast("dict[object, object]", value)
     if unknown := [key for key in entries if key not in fields]:
         raise _refuse(unknown[0], f"one of the fields {', '.join(fields)}")
-    changed = {str(key): converted(item, fields[str(key)]) for key, item in entries.items()}
+    hints = hints_of(type(current))
+    changed = {
+        str(key): _field(item, str(key), hints, fields[str(key)]) for key, item in entries.items()
+    }
     try:
         return dataclasses.replace(current, **changed)
     except Exception as error:  # the class's own check of its fields
         message = f"{type(current).__name__} refuses these fields: {error}"
+        raise ProposalError(message) from error
+
+
+def _field(given: object, name: str, hints: Mapping[str, Any], current: object) -> object:
+    try:
+        return by_hint(given, hints.get(name, Any), current, converted)
+    except ProposalError as error:
+        message = f"in the field {name}: {error.reason}"
         raise ProposalError(message) from error
 
 
@@ -289,8 +316,13 @@ def _pydantic(given: object, current: Any) -> object:
     if unknown := [key for key in entries if key not in known]:
         raise _refuse(unknown[0], f"one of the fields {', '.join(known)}")
     present = {name: getattr(current, name) for name in known}
+    for name, item in entries.items():
+        inner = present[name]  # of a model in a model, fields that aren't given stay as well
+        part = isinstance(item, (dict, str)) and hasattr(type(inner), "model_validate")
+        present[name] = converted(item, inner) if part else item
+    names = {name: kind.model_fields[name].alias or name for name in known}
     try:
-        return kind.model_validate({**present, **entries})
+        return kind.model_validate({names[name]: value for name, value in present.items()})
     except ValueError as error:  # pydantic's own is one
         message = f"{kind.__name__} refuses these fields: {error}"
         raise ProposalError(message) from error
