@@ -133,7 +133,7 @@ def test_the_doctor_says_which_and_why_and_no_secret(
     assert KEY not in out + err
     chosen = [line for line in out.splitlines() if "->" in line]
     assert len(chosen) == 1
-    assert "OPENAI_API_KEY is set" in chosen[0]
+    assert "OPENAI_API_KEY" in chosen[0]
     assert "gpt-4o" in chosen[0]
 
 

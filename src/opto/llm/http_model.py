@@ -125,6 +125,11 @@ class HttpModel(Backend):
         """The host that is called."""
         return urlsplit(self.base_url).hostname or ""
 
+    @property
+    def api_key(self) -> ApiKey:
+        """The key, which shows itself to nobody."""
+        return self._key
+
     @abstractmethod
     def _outgoing(
         self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]

@@ -44,6 +44,16 @@ def profile(name: str, registered: Mapping[str, Mapping[str, Any]] | None = None
     return dict(known[name])
 
 
+def names_of_profiles(folder: Path) -> list[str]:
+    """The names of all that are built in, or stand in the environment or the files of `folder`."""
+    set_here = [
+        name.removeprefix(VARIABLE).lower().replace("_", "-")
+        for name in os.environ
+        if name.startswith(VARIABLE)
+    ]
+    return sorted({*BUILT_IN, *set_here, *of_files(folder)})
+
+
 def of_files(folder: Path) -> dict[str, Mapping[str, Any]]:
     """The profiles of the files that count in `folder`."""
     found: dict[str, Mapping[str, Any]] = {}

@@ -28,6 +28,11 @@ class ApiKey:
         found = self._value or (os.environ.get(self.variable) if self.variable else None)
         return found.strip() if found else None
 
+    @property
+    def source(self) -> str:
+        """The variable that the key is read from; "" if it was given by the caller."""
+        return "" if self._value else self.variable
+
     def redact(self, text: str) -> str:
         """`text` without the key (clear, URL-quoted or base64) and what looks like one."""
         key = self.reveal()
