@@ -51,6 +51,7 @@ TEMPERATURE = 0.7
 MAX_TOKENS = 512
 MOST_TOKENS = 1024
 CPU_SECONDS = 120  # of a worker; code that a model wrote may never end
+MEMORY = 8 * 1024**3  # bytes, of a worker
 ROW_SECONDS = 3600
 _PASSED = ("temperature", "response_format", "stop", "top_p")
 _SHORT = {"max_tokens": MAX_TOKENS}
@@ -256,6 +257,7 @@ def _finished(command: Sequence[str], environ: Mapping[str, str], folder: str) -
     try:
         done = subprocess.run(
             command,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             env=environ,
@@ -274,6 +276,7 @@ def _finished(command: Sequence[str], environ: Mapping[str, str], folder: str) -
 
 def _limited() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
 # ---- the run -------------------------------------------------------------------------------------
@@ -287,8 +290,7 @@ def alone(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            message = "another run of this benchmark is going on"
-            raise SystemExit(message) from None
+            raise SystemExit("another run of this benchmark is going on") from None
         yield
 
 
@@ -362,8 +364,7 @@ def chosen(names: Sequence[str] | None) -> list[Subject]:
     known = {subject.name: subject for subject in (*SUBJECTS, *MORE)}
     unknown = [name for name in names or () if name not in known]
     if unknown:
-        message = f"no subject {', '.join(unknown)}; there are: {', '.join(known)}"
-        raise SystemExit(message)
+        raise SystemExit(f"no subject {', '.join(unknown)}; there are: {', '.join(known)}")
     return [known[name] for name in names] if names else list(SUBJECTS)
 
 

@@ -29,8 +29,9 @@ Qwen2.5-Coder 1.5B (Q4_K_M) run by llama.cpp on two cores, temperature 0.7 unles
 its own, replies of at most 512 tokens, another seed for each call. OptoPrime, V2, Multi and the
 original remember five steps; all else is as by default. Ours is told that the model is small and
 keeps to a JSON schema, as its own client for local models tells it; the original has no such
-setting. A step that raises counts as one that changed nothing. The tasks were written before any
-optimizer had tried them, and not changed after.
+setting. A step that raises counts as one that changed nothing. Code that takes two minutes of
+processor time, or ends its process, ends the task unsolved (ours runs it isolated, so it is only
+wrong). The tasks were written before any optimizer had tried them, and not changed after.
 
 Intervals are Wilson's, 95 %. They take the runs as independent; the seeds of one task aren't quite,
 so they are too narrow rather than too wide. `quality.jsonl` beside this page has every run.
@@ -147,9 +148,9 @@ def cost_table(rows: Sequence[Row]) -> str:
     """Write what it took: calls of those that solved, tokens and seconds of all."""
     head = (
         "| optimizer | calls to solve, median (range) | calls, mean | prompt tokens a call "
-        "| reply tokens a call | model seconds a task | steps that raised |"
+        "| reply tokens a call | model seconds a task | steps that raised | ended early |"
     )
-    lines = [head, "|---" * 7 + "|"]
+    lines = [head, "|---" * 8 + "|"]
     for name in _names(rows):
         mine = [row for row in rows if row["subject"] == name]
         used = [row["calls"] for row in mine if row["solved"]]
@@ -161,7 +162,8 @@ def cost_table(rows: Sequence[Row]) -> str:
             f"| {sum(row['prompt_tokens'] for row in mine) / each:,.0f} "
             f"| {sum(row['completion_tokens'] for row in mine) / each:,.0f} "
             f"| {sum(row['model_seconds'] for row in mine) / len(mine):.0f} "
-            f"| {sum(row.get('failed_steps', 0) for row in mine)} |"
+            f"| {sum(row.get('failed_steps', 0) for row in mine)} "
+            f"| {sum(row['error'].startswith('ended') for row in mine)} |"
         )
     return "\n".join(lines)
 

@@ -30,6 +30,7 @@ def row(subject: str, task: str = "total", seed: int = 0, **changed: Any) -> dic
         "solved": True,
         "calls": 2,
         "failed_steps": 0,
+        "error": "",
         "prompt_tokens": 300,
         "completion_tokens": 80,
         "model_seconds": 9.0,
@@ -137,14 +138,14 @@ def test_the_page() -> None:
     rows = [
         row(OURS, "oven", kind="numbers", calls=3),
         row(OURS, calls=1),
-        row(THEIRS, "oven", kind="numbers", solved=False, calls=8),
+        row(THEIRS, "oven", kind="numbers", solved=False, calls=8, error="ended with -24: "),
         row(THEIRS, calls=8, failed_steps=2),
     ]
     text = page(rows)
     assert "4 runs, seeds 0, 2026-11-22 to 2026-11-22, code abc1234." in text
     assert "| ours OptoPrime | 1 of 1 (21–100 %) | – | 1 of 1 (21–100 %) | – | – | 2 of 2" in text
-    assert "| ours OptoPrime | 2 (1–3) | 2.0 | 150 | 40 | 9 | 0 |" in text
-    assert "| original OptoPrime | 8 (8–8) | 8.0 | 38 | 10 | 9 | 2 |" in text
+    assert "| ours OptoPrime | 2 (1–3) | 2.0 | 150 | 40 | 9 | 0 | 0 |" in text
+    assert "| original OptoPrime | 8 (8–8) | 8.0 | 38 | 10 | 9 | 2 | 1 |" in text
     assert "### ours OptoPrime" in text
     assert "### original" not in text
     assert "| oven | numbers | 1/1 | 0/1 |" in text
