@@ -515,6 +515,25 @@ def test_gradients_numbers_text_and_code_in_one_loop() -> None:
     assert torch.allclose(estimate.weights.data, torch.tensor([1.0, 2.0]), atol=0.2)
 
 
+def test_trusted_code_may_work_on_tensors() -> None:
+    """What a model writes runs isolated by default, where tensors can't go."""
+
+    @bundle(trainable=True, execution="inprocess")
+    def scaled(x: Any) -> Any:
+        """Return three times x."""
+        return x * 2
+
+    weight = node(torch.tensor(1.0), trainable=True)
+    answer = {"suggestion": {"__code0": "def scaled(x):\n    return x * 3"}}
+    llm = ScriptedModel([answer] * 2, abilities=Abilities())
+    optimizer = TorchOptimizer([weight, scaled.parameter], llm=llm, algorithm="sgd", lr=0.1)
+    for expected in (1 - 0.1 * 2, 1 - 0.1 * 2 - 0.1 * 3):
+        optimizer.zero_feedback()
+        optimizer.backward(scaled(weight), "it must be three times x")
+        optimizer.step()
+        assert weight.data.item() == pytest.approx(expected)
+
+
 def test_a_reply_that_can_not_be_used_leaves_the_tensors_as_they_are() -> None:
     weight, word = node(torch.tensor(1.0), trainable=True), node("a", name="word", trainable=True)
     llm = ScriptedModel(["I'd rather not."] * 3, abilities=Abilities())
