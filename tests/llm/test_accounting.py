@@ -90,7 +90,8 @@ def test_tallies_nest() -> None:
 @pytest.mark.parametrize("how", ["threads", "asyncio"])
 @pytest.mark.parametrize(
     ("budget", "most"),
-    [(Budget(calls=17), 17), (Budget(tokens=1700), 17), (Budget(cost=0.0017), 17)],
+    # The call takes 100 tokens, but might take 208: 120 for the prompt and 88 for the answer.
+    [(Budget(calls=17), 17), (Budget(tokens=1700), 15), (Budget(cost=0.0017), 15)],
     ids=["calls", "tokens", "cost"],
 )
 def test_a_budget_is_never_crossed(budget: Budget, most: int, how: str) -> None:
@@ -129,26 +130,42 @@ def test_a_budget_is_never_crossed(budget: Budget, most: int, how: str) -> None:
     assert spent.cost == pytest.approx(0.0001 * most)
 
 
-def test_prompts_longer_than_estimated_are_learned_from() -> None:
+def test_a_service_that_counts_more_than_it_can_is_learned_from() -> None:
     reply = completion_json("ok", "m")
-    reply["usage"] = {"prompt_tokens": 120, "completion_tokens": 80, "total_tokens": 200}
-    with ModelServer(reply) as server, usage(Budget(tokens=1000)) as spent:
+    reply["usage"] = {"prompt_tokens": 360, "completion_tokens": 40, "total_tokens": 400}
+    with ModelServer(reply) as server, usage(Budget(tokens=2000)) as spent:
         llm = OpenAICompatible("m", server.url)
         for _ in range(5):
-            llm(messages=MESSAGES, max_tokens=80)
-        with pytest.raises(BudgetExceeded, match="may take 200"):
-            llm(messages=MESSAGES, max_tokens=80)
+            llm(messages=MESSAGES, max_tokens=40)
+        with pytest.raises(BudgetExceeded, match="may take 400"):
+            llm(messages=MESSAGES, max_tokens=40)
         llm.close()
-    assert spent.usage.total_tokens == 1000
+    assert spent.usage.total_tokens == 2000
 
 
 def test_an_answer_is_limited_to_what_is_left() -> None:
     model = ScriptedModel("abcd")
-    with usage(Budget(tokens=100)):
+    with usage(Budget(tokens=220)):
         model(messages=MESSAGES)
         model(messages=MESSAGES, max_tokens=7)
-    assert model.calls[0].options == {"max_tokens": 88}
-    assert model.calls[1].options == {"max_tokens": 7}
+        model(messages=MESSAGES, n=2)
+    asked = [call.options.get("max_tokens") for call in model.calls]
+    assert asked == [100, 7, (220 - 6 - 120) // 2]
+
+
+def test_the_models_own_options_count() -> None:
+    with ModelServer("ok") as server, usage(Budget(tokens=2000)):
+        llm = OpenAICompatible("m", server.url, max_tokens=300, n=2)
+        llm(messages=MESSAGES)
+        assert server.requests[0].body["max_tokens"] == 300
+        with pytest.raises(BudgetExceeded, match="may take 2120"):
+            llm(messages=MESSAGES, max_tokens=1000)
+
+
+def test_a_function_that_takes_no_max_tokens_is_not_told_them() -> None:
+    with usage(Budget(tokens=5000)) as spent:
+        LLM(lambda messages: "fine")(messages=MESSAGES)
+    assert spent.calls == 1
 
 
 def test_time_is_limited() -> None:

@@ -12,18 +12,47 @@ import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
-from opto.errors import BudgetExceeded, ModelError
+from opto.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    BudgetExceeded,
+    CircuitOpen,
+    ContextTooLong,
+    ModelError,
+    NoModel,
+    QuotaExceeded,
+    RateLimited,
+    ServerError,
+    UsageError,
+    WeightsError,
+)
 from opto.llm.base import UNKNOWN_USAGE, Completion, Usage
 from opto.llm.prices import Price
 from opto.llm.steps import Request
 from opto.llm.tally import Booking, Budget, CallRecord, Tally
-from opto.llm.tokens import ANSWER_TOKENS, answer_tokens, prompt_tokens
+from opto.llm.tokens import ANSWER_TOKENS, answer_tokens, most_prompt_tokens
 
 _RECHECK_SECONDS = 0.02
+_REFUSALS = (
+    AuthenticationFailed,
+    BadRequest,
+    BudgetExceeded,
+    CircuitOpen,
+    ContextTooLong,
+    NoModel,
+    QuotaExceeded,
+    RateLimited,
+    ServerError,
+    UsageError,
+    WeightsError,
+)
+"""What isn't charged, since nothing was answered."""
 
 _TALLIES: ContextVar[tuple[Tally, ...]] = ContextVar("tallies", default=())
+_ACCOUNT: ContextVar[Account | None] = ContextVar("account", default=None)
 _TAGS: ContextVar[Mapping[str, Any]] = ContextVar("tags", default={})  # noqa: B039 - never changed
 _OPEN: weakref.WeakSet[Tally] = weakref.WeakSet()
 """Tallies that are open in some context: threads started by plain Python carry no context."""
@@ -100,6 +129,28 @@ def count_hit(model: str, provider: str, reply: Completion) -> None:
             tally.add(call)
 
 
+def may_be_charged(outcome: Completion | BaseException) -> bool:
+    """Whether a call that ended like that may be on the bill."""
+    refused = isinstance(outcome, ModelError) and (outcome.status or 0) >= HTTPStatus.BAD_REQUEST
+    return not refused and not isinstance(outcome, _REFUSALS)
+
+
+@contextmanager
+def current(account: Account) -> Iterator[None]:
+    """Let what is called inside find `account`."""
+    token = _ACCOUNT.set(account)
+    try:
+        yield
+    finally:
+        _ACCOUNT.reset(token)
+
+
+def room_for_retry(failed: ModelError) -> bool:
+    """Whether the budgets allow that the running call is tried again after `failed`."""
+    account = _ACCOUNT.get()
+    return account is None or not may_be_charged(failed) or account.again()
+
+
 class Account:
     """One call's entry in the open tallies.
 
@@ -114,20 +165,28 @@ class Account:
         self._started = time.monotonic()
         self._booked: list[tuple[Tally, Booking]] = []
 
-    def open(self, request: Request, *, timed: bool) -> Generator[float, None, Request]:
+    def open(
+        self, request: Request, defaults: Mapping[str, Any], *, timed: bool, limitable: bool
+    ) -> Generator[float, None, Request]:
         """Book the call, yielding seconds to wait while others' bookings are in the way.
 
         Args:
             request: what will be asked.
+            defaults: options that the model adds.
             timed: whether the model takes a ``timeout``.
+            limitable: whether it takes ``max_tokens``.
 
         Returns:
             The request, its answer and time limited to what was booked.
         """
-        prompt = prompt_tokens(request.messages, request.options)
+        prompt = 0
+        if self._measured:
+            prompt = most_prompt_tokens(request.messages, {**defaults, **request.options})
         while True:
-            asked = self._limited(request, prompt, timed=timed)
-            answer = answer_tokens(asked.options)
+            asked = self._in_time(request) if timed else request
+            if limitable and self._measured:
+                asked = self._with_room(asked, defaults, prompt)
+            answer = answer_tokens({**defaults, **asked.options})
             if self._book(prompt, ANSWER_TOKENS if answer is None else answer):
                 return asked
             yield _RECHECK_SECONDS
@@ -137,6 +196,7 @@ class Account:
         seconds = time.monotonic() - self._started
         used = outcome.usage if isinstance(outcome, Completion) else UNKNOWN_USAGE
         error = "" if isinstance(outcome, Completion) else type(outcome).__name__
+        lost = may_be_charged(outcome) and not used.known
         for tally, booking in self._booked:
             cost = tally.prices.cost(self.model, self.provider, used)
             if error and tally.prices.of(self.model, self.provider) is not None:
@@ -146,29 +206,40 @@ class Account:
                     self.model, self.provider, used, cost, seconds, error=error, tags=_TAGS.get()
                 ),
                 booking,
+                lost=lost,
             )
 
-    def _limited(self, request: Request, prompt: int, *, timed: bool) -> Request:
-        budgets = [tally.budget for tally in self.tallies]
-        if any(b.tokens is not None or b.cost is not None for b in budgets):
-            request = self._with_room(request, prompt)
-        lefts = [left for tally in self.tallies if (left := tally.seconds_left) is not None]
-        if timed and lefts:
-            given = request.options.get("timeout")
-            least = max(0.001, min(lefts))
-            request = request.having(timeout=least if given is None else min(given, least))
-        return request
+    def again(self) -> bool:
+        """Whether there is room for another attempt, the last one having been charged perhaps."""
+        lost: list[tuple[Tally, Booking]] = []
+        for tally, booking in self._booked:
+            if not tally.lose(booking):
+                for other, its in lost:
+                    other.regain(its)
+                return False
+            lost.append((tally, booking))
+        return True
 
-    def _with_room(self, request: Request, prompt: int) -> Request:
-        if answer_tokens(request.options) is not None:
+    @property
+    def _measured(self) -> bool:
+        budgets = [tally.budget for tally in self.tallies]
+        return any(b.tokens is not None or b.cost is not None for b in budgets)
+
+    def _in_time(self, request: Request) -> Request:
+        lefts = [left for tally in self.tallies if (left := tally.seconds_left) is not None]
+        if not lefts:
             return request
-        count = int(request.options.get("n") or 1)
-        room = ANSWER_TOKENS
-        for tally in self.tallies:
-            spent = tally.total.usage.total_tokens
-            if tally.budget.tokens is not None:
-                room = min(room, (tally.budget.tokens - spent - prompt) // count)
-        return request.having(max_tokens=max(1, room))
+        given = request.options.get("timeout")
+        least = max(0.001, min(lefts))
+        return request.having(timeout=least if given is None else min(given, least))
+
+    def _with_room(self, request: Request, defaults: Mapping[str, Any], prompt: int) -> Request:
+        options = {**defaults, **request.options}
+        if answer_tokens(options) is not None:
+            return request
+        count = int(options.get("n") or 1)
+        room = min(tally.room(prompt) // count for tally in self.tallies)
+        return request.having(max_tokens=int(max(1, min(ANSWER_TOKENS, room))))
 
     def _book(self, prompt: int, answer: int) -> bool:
         done: list[tuple[Tally, Booking]] = []

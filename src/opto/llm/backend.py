@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
-from opto.llm.accounting import Account, open_tallies
+from opto.llm.accounting import Account, current, open_tallies
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.steps import Ask, Request, Steps, Wait, arun, run
 from opto.llm.stream import Streaming
@@ -24,6 +24,8 @@ class Backend(Streaming, ABC):
     model_name: Any = ""
     _timed: ClassVar[bool] = True
     """Whether it takes a ``timeout``."""
+    _limitable: bool = True
+    """Whether it takes ``max_tokens``."""
 
     @property
     @abstractmethod
@@ -68,7 +70,8 @@ class Backend(Streaming, ABC):
 
     def _accounted(self, request: Request) -> Steps[Completion]:
         account = Account(str(self.model_name), str(self.provider), open_tallies())
-        booking = account.open(request, timed=self._timed)
+        defaults: Mapping[str, Any] = getattr(self, "options", {})
+        booking = account.open(request, defaults, timed=self._timed, limitable=self._limitable)
         while True:
             try:
                 seconds = next(booking)
@@ -77,7 +80,7 @@ class Backend(Streaming, ABC):
                 break
             yield Wait(seconds)
         try:
-            with self._span(asked) as seen:
+            with self._span(asked) as seen, current(account):
                 reply: Completion = yield Ask(_Unaccounted(self), asked)
                 seen.answered(reply)
         except BaseException as error:

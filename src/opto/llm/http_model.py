@@ -26,6 +26,7 @@ from opto.errors import (
     RateLimited,
     Timeout,
 )
+from opto.llm.accounting import room_for_retry
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
@@ -37,7 +38,7 @@ from opto.llm.retry import RetryPolicy
 from opto.llm.secret import ApiKey, public_url
 from opto.llm.steps import Request, arun
 from opto.llm.stream import pieces_given, sink
-from opto.llm.tokens import most_tokens
+from opto.llm.tokens import likely_tokens
 from opto.llm.told import allowance
 from opto.llm.wire import Answer
 
@@ -188,7 +189,7 @@ class HttpModel(Backend):
         timeout = chosen.pop("timeout", None)
         deadline = time.monotonic() + (self.timeout if timeout is None else float(timeout))
         counted = self.limiter.rate.tokens_per_minute
-        tokens = most_tokens(Request(messages, chosen)) if counted else 0
+        tokens = likely_tokens(Request(messages, chosen)) if counted else 0
         model = chosen.pop("model", None) or self.model
         sent = self._outgoing(model, messages, self._kept(chosen))
         await self._exchange.open()
@@ -209,7 +210,7 @@ class HttpModel(Backend):
             wait = self.retry.delay(outcome, attempt, deadline - time.monotonic())
             if wait is not None and isinstance(outcome, RateLimited):
                 wait = outcome.retry_after or min(wait, self.retry.base_delay)  # then in turn
-            if wait is None or pieces_given():
+            if wait is None or pieces_given() or not room_for_retry(outcome):
                 return outcome
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
             await asyncio.sleep(wait)

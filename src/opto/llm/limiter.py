@@ -17,7 +17,7 @@ from opto.errors import ModelError, RateLimited
 from opto.llm.base import Completion
 from opto.llm.rate import Learned, Rate, Spacing, Start, TokenWindow, spaced
 from opto.llm.steps import Ask, Model, Request, Steps, Wait
-from opto.llm.tokens import most_tokens
+from opto.llm.tokens import likely_tokens
 from opto.llm.told import Allowance
 from opto.llm.wrapper import Wrapper
 
@@ -196,7 +196,7 @@ class Limited(Wrapper):
     def steps(self, request: Request) -> Steps[Completion]:
         """Wait for a turn, then ask."""
         deadline = time.monotonic() + self.timeout
-        turn = yield from self.limiter.admit(most_tokens(request), deadline)
+        turn = yield from self.limiter.admit(likely_tokens(request), deadline)
         outcome: Completion | ModelError | None = None
         try:
             reply: Completion = yield Ask(self.llm, request)

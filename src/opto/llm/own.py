@@ -21,7 +21,8 @@ class Own(Backend):
     Args:
         llm: a callable that takes ``messages=[...]`` (or the messages first, under another name),
             or an object with such a ``create``. It returns a text or a chat completion, or
-            something to await that gives one.
+            something to await that gives one. Under a budget of tokens or money it is told
+            ``max_tokens``; one that doesn't take that is trusted to keep to 1024.
     """
 
     provider = "own"
@@ -31,6 +32,7 @@ class Own(Backend):
         self.llm = llm
         self.model_name = name_of(llm)
         self._model = by_keyword(llm)
+        self._limitable = binds(self._model, messages=[], max_tokens=1)
 
     @property
     def abilities(self) -> Abilities:

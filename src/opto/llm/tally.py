@@ -19,14 +19,19 @@ from opto.llm.prices import Price, Prices
 
 _ROUNDING = 1e-12  # US dollars
 _NO_TOKENS = Usage()
+_ASIDE = "are set aside for calls whose account isn't known"
 
 
 @dataclass(frozen=True)
 class Budget:
     """Hard limits; None is no limit.
 
-    A limit on tokens or cost also limits each answer: a call that doesn't set ``max_tokens`` gets
-    what is left, at most 1024 an answer.
+    They hold under concurrency, since calls are booked before they are made: with the most that a
+    service can count for the prompt (a token for each byte, and what it adds), and with the
+    ``max_tokens`` of the answer. A call that doesn't set those gets what is left, at most 1024 an
+    answer. A call that ended without an account (lost connections, deadlines, cancelled tasks)
+    may have been charged: all that was booked for it stays spent. So the last calls that might
+    have fitted are refused; a limit isn't crossed.
 
     Attributes:
         calls: how many calls may be made.
@@ -151,8 +156,8 @@ class Tally:
         self.total = Totals()
         self.by: dict[tuple[str, Any], Totals] = {}
         self.opened = time.monotonic()
-        self._longer = 1.0  # how much longer prompts were than estimated, at most
-        self._calls, self._booked = 0, Booking()
+        self._longer = 1.0  # how much longer prompts were than they can be: never yet, anywhere
+        self._calls, self._booked, self._lost = 0, Booking(), Booking()
         self._lock = threading.Lock()
         self._older = weakref.WeakSet(threading.enumerate())
 
@@ -204,12 +209,35 @@ class Tally:
         with self._lock:
             self._calls, self._booked = self._calls - 1, self._booked.plus(booking, -1)
 
-    def add(self, call: CallRecord, booking: Booking | None = None) -> None:
-        """Count a call that has ended, in place of its booking."""
+    def lose(self, booking: Booking) -> bool:
+        """Count as spent what an attempt may have cost, if the same again still fits."""
+        with self._lock:
+            if self._needs(booking, booked=True, call=0) is not None:
+                return False
+            self._lost = self._lost.plus(booking, 1)
+            return True
+
+    def regain(self, booking: Booking) -> None:
+        """Take a `lose` back."""
+        with self._lock:
+            self._lost = self._lost.plus(booking, -1)
+
+    def room(self, prompt: int) -> float:
+        """Tokens that are left for the answer to such a prompt."""
+        if self.budget.tokens is None:
+            return math.inf
+        with self._lock:
+            spent = self.total.usage.total_tokens + self._lost.tokens(self._longer)
+            return self.budget.tokens - spent - math.ceil(prompt * self._longer)
+
+    def add(self, call: CallRecord, booking: Booking | None = None, *, lost: bool = False) -> None:
+        """Count a call that has ended, in place of its booking; `lost` if its cost is unknown."""
         keys: list[tuple[str, Any]] = [("model", call.model), *call.tags.items()]
         with self._lock:
             if booking is not None:
                 self._calls, self._booked = self._calls - 1, self._booked.plus(booking, -1)
+                if lost:
+                    self._lost = self._lost.plus(booking, 1)
                 used = call.usage.prompt_tokens / max(1, booking.prompt)
                 self._longer = max(self._longer, used)
             self.total = self.total.having(call)
@@ -218,22 +246,23 @@ class Tally:
         if self.on_call is not None:
             self.on_call(call)
 
-    def _needs(self, booking: Booking, *, booked: bool) -> BudgetExceeded | None:
+    def _needs(self, booking: Booking, *, booked: bool, call: int = 1) -> BudgetExceeded | None:
         """The limit that the call would cross, with or without what is booked by others."""
         total, limits = self.total, self.budget
         calls = total.calls + booked * self._calls
-        if limits.calls is not None and calls + 1 > limits.calls:
+        if limits.calls is not None and calls + call > limits.calls:
             return self._exceeded("calls", f"{limits.calls} calls", f"{calls} were made")
-        others = self._booked if booked else Booking()
-        tokens = total.usage.total_tokens + others.tokens(self._longer)
+        others = self._booked.plus(self._lost, 1) if booked else self._lost
+        used, aside = total.usage.total_tokens, others.tokens(self._longer)
         next_tokens = booking.tokens(self._longer)
-        if limits.tokens is not None and tokens + next_tokens > limits.tokens:
-            what = f"{tokens} were used and the next call may take {next_tokens}"
+        if limits.tokens is not None and used + aside + next_tokens > limits.tokens:
+            what = f"{used} were used, {aside} {_ASIDE}, and the next call may take {next_tokens}"
             return self._exceeded("tokens", f"{limits.tokens} tokens", what)
-        cost = total.cost + others.cost(self._longer)
+        spent, kept = total.cost, others.cost(self._longer)
         next_cost = booking.cost(self._longer)
-        if limits.cost is not None and cost + next_cost > limits.cost + _ROUNDING:
-            what = f"{cost:.4f} were spent and the next call may take {next_cost:.4f}"
+        if limits.cost is not None and spent + kept + next_cost > limits.cost + _ROUNDING:
+            what = f"{spent:.4f} were spent, {kept:.4f} {_ASIDE}, and the next call may take "
+            what += f"{next_cost:.4f}"
             return self._exceeded("cost", f"{limits.cost:g} US dollars", what)
         return None
 
