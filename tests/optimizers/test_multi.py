@@ -11,10 +11,19 @@ from opto.errors import InvalidArgument, ServerError
 from opto.llm.base import Abilities
 from opto.optimizers import OptoPrimeMulti
 from opto.optimizers.multi import _shares, majority
-from opto.testing import ScriptedModel
+from opto.testing import Fault, ModelServer, Request, ScriptedModel, completion_json
 from opto.trace import ParameterNode, node
+from opto.utils.llm import LLMFactory
 
 PLAIN = Abilities()
+GENERATION = (
+    "temperature_variation",
+    "self_refinement",
+    "iterative_alternatives",
+    "multi_experts",
+    "multi_llm",
+)
+SELECTION = ("moa", "mixture_of_agents", "bestofn", "best_of_n", "majority", "last")
 
 
 def says(value: int) -> str:
@@ -108,6 +117,69 @@ def test_several_models() -> None:
     assert [len(model.calls) for model in models] == [1, 2]
     assert own.calls == []
     assert "llm_profiles" in (optimizer.log or [{}])[0]
+
+
+def test_models_by_their_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(request: Request) -> Fault:
+        return Fault(body=completion_json(says(7 if request.body["model"] == "big" else 8)))
+
+    with ModelServer(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        monkeypatch.setenv("OPTO_PROFILE_LARGE", "openai/big")
+        monkeypatch.setattr(LLMFactory, "_registered", {})
+        LLMFactory.register_profile("small-one", backend="openai", model="small")
+        x, optimizer, own = ready(
+            [],
+            num_responses=3,
+            generation_technique="multi_llm",
+            llm_profiles=["large", LLMFactory.get_llm("small-one")],
+            llm_weights=[1, 2],
+            selection_technique="majority",
+        )
+        assert optimizer.step() == {x: 8}
+        asked = sorted(request.body["model"] for request in server.requests)
+    assert asked == ["big", "small", "small"]
+    assert own.calls == []
+
+
+def test_a_profile_that_is_not_there_is_an_answer_that_is_missing() -> None:
+    x, optimizer, _ = ready(
+        [],
+        num_responses=2,
+        generation_technique="multi_llm",
+        llm_profiles=["nowhere", ScriptedModel(says(7), abilities=PLAIN)],
+    )
+    assert optimizer.step() == {x: 7}
+    (failure,) = optimizer.failures
+    assert "unknown profile: 'nowhere'; known: cheap, default" in str(failure)
+
+
+@pytest.mark.parametrize("generation", GENERATION)
+@pytest.mark.parametrize("selection", SELECTION)
+def test_every_generation_goes_with_every_selection(generation: str, selection: str) -> None:
+    def answer(messages: Sequence[Mapping[str, Any]]) -> str:
+        return "1" if "Which of them" in messages[1]["content"] else says(5)
+
+    llm = ScriptedModel(answer, abilities=PLAIN)
+    x, optimizer, _ = ready(
+        answer,
+        num_responses=2,
+        generation_technique=generation,
+        selection_technique=selection,
+        llm_profiles=[llm],
+    )
+    assert optimizer.step() == {x: 5}
+    assert len(optimizer.candidates) == 2
+    assert optimizer.selected_candidate in {says(5), "1"}
+    assert {entry["generation_technique"] for entry in optimizer.log or []} == {generation}
+
+
+def test_what_was_refused_is_told_to_every_candidate() -> None:
+    x, optimizer, llm = ready(["no", says(3)], num_responses=1)
+    assert optimizer.step() == {}
+    assert optimizer.step() == {x: 3}
+    assert "the reply has no JSON" in llm.calls[1].prompt
 
 
 def test_answers_together_are_mixed() -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opto.optimizers import OptoPrime
 from opto.optimizers.problem import NameBook, Problem, read_problem
+from opto.testing import ScriptedModel
 from opto.trace import GRAPH, ExecutionError, Node, ParameterNode, bundle, node
 from opto.trace.utils import sum_feedback
 
@@ -189,3 +192,42 @@ def test_a_large_graph_is_read_in_one_pass() -> None:
         value = value + 1
     value.backward("fb")
     assert len(problem_of(x).steps) == 20_000
+
+
+NAMES = st.sampled_from(["x", "X", "x1", "x_1", "x1_0", "__code", "add", "int", "str"])
+
+
+@given(
+    st.lists(NAMES, min_size=1, max_size=14),
+    st.lists(st.tuples(NAMES, st.booleans()), max_size=14),
+)
+def test_names_shown_to_the_model_are_unique_and_map_back(
+    own: list[str], others: list[tuple[str, bool]]
+) -> None:
+    GRAPH.clear()
+    parameters = [node(at, name=name, trainable=True) for at, name in enumerate(own)]
+    nodes: list[Node[Any]] = list(parameters)
+    for name, restart in others:
+        if restart:
+            GRAPH.clear()  # names begin again, and stand for something else
+        nodes.append(node(1, name=name))
+        nodes.append(nodes[-1] + nodes[-2])
+    sum(nodes[1:], nodes[0] + 1).backward("fb")
+    optimizer = OptoPrime(parameters, llm=ScriptedModel())
+
+    problem = optimizer.summarize()
+    shown = [
+        *problem.variables,
+        *problem.inputs,
+        *problem.others,
+        *problem.outputs,
+    ]
+    assert len(set(shown)) == len(shown)
+    assert [problem.variables[optimizer.names.name(p)].data for p in parameters] == list(
+        range(len(parameters))
+    )
+    values = {name: 100 + entry.data for name, entry in problem.variables.items()}  # type: ignore[operator]  # numbers
+    update = optimizer.converted(
+        optimizer.read(json.dumps({"suggestion": values}), optimizer.wanted())
+    )
+    assert update == {parameter: 100 + parameter.data for parameter in parameters}

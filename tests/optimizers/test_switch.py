@@ -15,17 +15,21 @@ from opto.testing.optimizers import OPTIMIZER_CHECKS, OptimizerCheck
 from opto.trace import ParameterNode, bundle, node
 from tests.optimizers.helpful import helpful
 
-Make = Callable[[list[ParameterNode[Any]]], Optimizer]
-ASKING = [
-    name
-    for name in OPTIMIZERS.names()
-    if name not in {"OptunaOptimizer", "HybridOptimizer", "TorchOptimizer"}
-]
+Make = Callable[..., Optimizer]
+NEEDS = {"OptunaOptimizer": "optuna", "HybridOptimizer": "optuna", "TorchOptimizer": "torch"}
+ASKING = [name for name in OPTIMIZERS.names() if name != "OptunaOptimizer"]
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_its_extra(request: pytest.FixtureRequest) -> None:
+    for name, extra in NEEDS.items():
+        if name in request.node.name:
+            pytest.importorskip(extra)
 
 
 def maker(name: str, **settings: Any) -> Make:
-    def make(parameters: list[ParameterNode[Any]]) -> Optimizer:
-        llm = ScriptedModel(helpful, abilities=Abilities())
+    def make(parameters: list[ParameterNode[Any]], answer: Any = helpful) -> Optimizer:
+        llm = ScriptedModel(answer, abilities=Abilities())
         return OPTIMIZERS.get(name)(parameters, llm=llm, **settings)
 
     return make
@@ -48,6 +52,54 @@ MAKERS: dict[str, Make] = {
 @pytest.mark.parametrize("check", OPTIMIZER_CHECKS, ids=lambda check: check.__name__)
 def test_each_optimizer_conforms(name: str, check: OptimizerCheck) -> None:
     check(MAKERS[name])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_one_program_of_numbers_and_choices_with_every_optimizer(name: str) -> None:
+    @bundle()
+    def cook(minutes: int, share: float, salt: bool) -> str:
+        """Cook a soup."""
+        return f"{minutes} minutes, {share} of water, {'with' if salt else 'without'} salt"
+
+    llm = ScriptedModel(helpful, abilities=Abilities())
+    minutes = node(3, name="minutes", trainable=True, constraint="between 0 and 10")
+    share = node(0.1, name="share", trainable=True, constraint="between 0 and 1")
+    salt = node(False, name="salt", trainable=True)
+    optimizer = OPTIMIZERS.get(name)([minutes, share, salt], llm=llm)
+
+    for _ in range(3):
+        optimizer.zero_feedback()
+        optimizer.backward(cook(minutes, share, salt), "score: 0.3, it tastes of little")
+        update = optimizer.step()
+        assert set(update) == {minutes, share, salt}
+
+    assert 0 <= minutes.data <= 10
+    assert 0 <= share.data <= 1
+    assert [type(p.data) for p in (minutes, share, salt)] == [int, float, bool]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_was_refused_and_why_is_in_the_next_prompt(name: str) -> None:
+    def stubborn(messages: Any) -> Any:
+        """Says "many" for the number in the first step."""
+        prompts.append(messages[1]["content"])
+        reply = helpful(messages)
+        return reply.replace("7", '"many"' if '"x0"' in reply else "many") if first else reply
+
+    first = True
+    prompts: list[str] = []
+    x = node(1, name="x", trainable=True)
+    optimizer = MAKERS[name]([x], stubborn)
+    optimizer.backward(x + 1, "too low")
+
+    assert optimizer.step() == {}
+    assert x.data == 1
+    assert "expected an int" in optimizer.refused[0].reason
+    first = False
+    prompts.clear()
+    assert optimizer.step() == {x: 7}
+    assert any("expected an int" in prompt for prompt in prompts)
+    assert optimizer.refused == []
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from functools import partial
 from itertools import combinations
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from opto.errors import InvalidArgument
 from opto.optimizers.model import MODELS, Model, Verbose
@@ -52,7 +52,8 @@ class OptoPrimeMulti(OptoPrime):
         selection_technique: "best_of_n" or "mixture_of_agents" (one more call), "majority" (what
             most answers are like); anything else takes the last answer.
         experts_list: who the experts are.
-        llm_profiles: the models of "multi_llm": models, or names of the entry points "opto.models".
+        llm_profiles: the models of "multi_llm": models (``LLMFactory.get_llm(...)``), or names: of
+            entry points "opto.models", or of profiles, as ``LLM(profile=...)`` takes them.
         llm_weights: the share of the answers that each of them gives.
         settings: other arguments of `OptoPrime`.
 
@@ -165,13 +166,19 @@ class OptoPrimeMulti(OptoPrime):
         if not self.llm_profiles:
             message = "multi_llm needs llm_profiles: names of profiles, or models"
             raise InvalidArgument(message)
-        models = [
-            MODELS.get(profile)() if isinstance(profile, str) else profile
-            for profile in self.llm_profiles
-        ]
         shares = _shares(self.num_responses, self.llm_weights)
-        chosen = [model for model, share in zip(models, shares, strict=True) for _ in range(share)]
-        return self._at_once([partial(ask, system, user, llm=model) for model in chosen])
+        asks = [
+            partial(self._asked_of, profile, ask, system, user)
+            for profile, share in zip(self.llm_profiles, shares, strict=True)
+            for _ in range(share)
+        ]
+        return self._at_once(asks)
+
+    def _asked_of(
+        self, profile: str | Model, ask: Callable[..., str], system: str, user: str
+    ) -> str:
+        """Ask the model of a profile; one that can't be made is an answer that is missing."""
+        return ask(system, user, llm=_model_of(profile))
 
     def _by_refinement(self, ask: Callable[..., str], system: str, user: str) -> list[str]:
         return self._one_by_one(ask, system, user, "multi.refine", last_only=True)
@@ -261,6 +268,15 @@ def majority(texts: Sequence[str]) -> str:
         one += other
     largest = max(groups, key=len)
     return texts[min(largest, key=lambda index: apart([index], largest))]
+
+
+def _model_of(profile: str | Model) -> Model:
+    if not isinstance(profile, str):
+        return profile
+    if profile in MODELS.names():
+        return MODELS.get(profile)()
+    make = MODELS.get("default")
+    return cast("Model", make(profile=profile))
 
 
 def _numbered(texts: Sequence[str]) -> str:
