@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ class Seven(ModelOptimizer):
 """
 
 
-def seven(messages: list[dict[str, str]]) -> dict[str, object]:
+def seven(messages: Sequence[Mapping[str, Any]]) -> dict[str, object]:
     names = messages[1]["content"].partition("Names: ")[2].partition("\n")[0].split()
     return {"suggestion": dict.fromkeys(names, 7)}
 

@@ -40,5 +40,30 @@ def test_what_does_not_is_told_in_words() -> None:
     assert len(told.splitlines()) >= 5
 
 
+class Reckless(Next):
+    """Has no regard for constraints, projections, results or files."""
+
+    def _step(self, *_: Any, **__: Any) -> dict[Any, Any]:
+        for note in self._feedback().notes:
+            note.output._data = 0
+        return {p: 99 for p in self.parameters if p.trainable and p.feedback}
+
+    def project(self, update_dict: Any) -> Any:
+        return update_dict
+
+    def load(self, path: Any, *, allow_pickle: bool = False) -> None:
+        """Forget the file."""
+
+
+def test_what_is_reckless_is_told_in_words() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_optimizer(Reckless)
+    told = str(caught.value)
+    assert "keeps_to_constraints: AssertionError: 99 was set" in told
+    assert "sets_all_or_none: AssertionError: step returned values although" in told
+    assert "leaves_what_was_recorded: AssertionError: a result that was computed" in told
+    assert "comes_back_from_a_file: AssertionError: 99 was saved and 3 was loaded" in told
+
+
 def test_names_are_unique() -> None:
     assert len({check.__name__ for check in OPTIMIZER_CHECKS}) == len(OPTIMIZER_CHECKS)

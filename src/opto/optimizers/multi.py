@@ -274,7 +274,7 @@ def _model_of(profile: str | Model) -> Model:
     if not isinstance(profile, str):
         return profile
     if profile in MODELS.names():
-        return MODELS.get(profile)()
+        return cast("Model", MODELS.get(profile)())
     make = MODELS.get("default")
     return cast("Model", make(profile=profile))
 

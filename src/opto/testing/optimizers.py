@@ -17,12 +17,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-from opto.errors import ExecutionError, OptoError
+from opto.errors import ExecutionError, OptoError, ProposalError
 from opto.optimizers import Optimizer
 from opto.trace import bundle, new_scope, node
 from opto.trace.nodes import ParameterNode
+from opto.trace.projections import Projection
 
 MakeOptimizer = Callable[[list[ParameterNode[Any]]], Optimizer]
 
@@ -190,6 +193,76 @@ def can_be_copied(make: MakeOptimizer) -> None:
     _expect(twin.step(bypassing=True), "the copy proposed nothing")
 
 
+def keeps_to_constraints(make: MakeOptimizer) -> None:
+    """What it sets is within what the constraint says: here from 0 to 10."""
+    numbers = [_number(0, "low"), _number(10, "high")]
+    optimizer = make(list(numbers))
+
+    for at in range(4):
+        optimizer.zero_feedback()
+        optimizer.backward(_total(*numbers), f"it is wrong in round {at}")
+        optimizer.step()
+        for number in numbers:
+            _expect(0 <= number.data <= 10, f"{number.data} was set, which isn't from 0 to 10")
+
+
+class _Refuses(Projection):
+    def project(self, x: Any) -> Any:
+        message = f"{x} can't be projected"
+        raise ValueError(message)
+
+
+def sets_all_or_none(make: MakeOptimizer) -> None:
+    """If a projection fails no parameter is changed; it says so by `ProposalError` or `refused`."""
+    free = _number(3, "free")
+    bound = ParameterNode(
+        3, name="bound", constraint="a whole number between 0 and 10", projections=[_Refuses()]
+    )
+    optimizer = make([free, bound])
+
+    optimizer.backward(_total(free, bound), "too low")
+    try:
+        update = optimizer.step()
+    except ProposalError:
+        update = {}
+
+    _expect(not update, "step returned values although one of them was refused")
+    _expect(free.data == 3 and bound.data == 3, "a value was set although another was refused")
+
+
+def leaves_what_was_recorded(make: MakeOptimizer) -> None:
+    """A step changes parameters, and no value that was computed of them."""
+    number = _number()
+    optimizer = make([number])
+    output = _total(number, 1)
+
+    optimizer.backward(output, "too low")
+    optimizer.step()
+
+    _expect(output.data == 4, "a result that was computed before the step was changed")
+
+
+def comes_back_from_a_file(make: MakeOptimizer) -> None:
+    """What `save` wrote, `load` takes up: values and state; then it goes on."""
+    number = _number()
+    optimizer = make([number])
+    optimizer.backward(_total(number), "too low")
+    optimizer.step()
+    saved = number.data
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "optimizer.txt"
+        optimizer.save(path)
+        number._set(3)
+        again = make([number])
+        again.load(path)
+
+    _expect(number.data == saved, f"{saved} was saved and {number.data} was loaded")
+    again.zero_feedback()
+    again.backward(_total(number), "too low")
+    _expect(again.step(bypassing=True), "it proposed nothing after it was loaded")
+
+
 OPTIMIZER_CHECKS: tuple[OptimizerCheck, ...] = (
     sets_what_it_returns,
     tries_without_setting,
@@ -201,6 +274,10 @@ OPTIMIZER_CHECKS: tuple[OptimizerCheck, ...] = (
     goes_on_for_many_steps,
     takes_further_arguments,
     can_be_copied,
+    keeps_to_constraints,
+    sets_all_or_none,
+    leaves_what_was_recorded,
+    comes_back_from_a_file,
 )
 
 
