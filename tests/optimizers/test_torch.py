@@ -439,6 +439,53 @@ def test_graphs_die_at_once() -> None:
         gc.enable()
 
 
+def test_what_steps_keep_holds_no_graph() -> None:
+    """The logs of the other optimizer don't hold on to what PyTorch recorded."""
+    weight, word = node(torch.tensor(1.0), trainable=True), node("a", name="word", trainable=True)
+    llm = ScriptedModel([{"suggestion": {"word0": "b"}}] * 2, abilities=Abilities())
+    optimizer = TorchOptimizer([weight, word], llm=llm)
+    gc.disable()
+    try:
+        loss = bundle()(_first)(weight, word)
+        seen = weakref.ref(loss.data)
+        optimizer.backward(loss, "another word")
+        optimizer.step()
+        optimizer.zero_feedback()
+        del loss
+        assert seen() is None
+    finally:
+        gc.enable()
+    assert len(optimizer.summary_log or ()) == 1
+
+
+def test_a_step_shows_what_both_did(capsys: pytest.CaptureFixture[str]) -> None:
+    weight, word = node(torch.tensor(1.0), trainable=True), node("a", name="word", trainable=True)
+    answer = {"reasoning": "b is better", "suggestion": {"word0": "b"}}
+    llm = ScriptedModel([answer], abilities=Abilities())
+    optimizer = TorchOptimizer([weight, word], llm=llm, algorithm="sgd", lr=0.5)
+    optimizer.backward(bundle()(_first)(weight, word), "another word")
+    optimizer.step()
+
+    optimizer.render_step()
+
+    shown = capsys.readouterr().out
+    for part in ("another word", "gradient of length 1", "b is better", "a → b", "tensor(0.5000"):
+        assert part in shown, shown
+
+
+def test_a_step_of_tensors_alone_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    weight = node(torch.tensor([3.0, 4.0]), name="weight", trainable=True)
+    optimizer = TorchOptimizer([weight], algorithm="sgd", lr=1.0)
+    optimizer.backward((weight * weight).call("sum"))
+    optimizer.step()
+    optimizer.render_step()
+    shown = capsys.readouterr().out
+    assert "weight0 of shape (2,): a gradient of length 10" in shown
+    assert "its value is 25." in shown or "tensor(25." in shown
+    silent = TorchOptimizer([node(torch.tensor(1.0), trainable=True)], log=False)
+    assert silent.summary_log is None
+
+
 def test_the_optimizer_conforms() -> None:
     llm = ScriptedModel(helpful, abilities=Abilities())
     check_optimizer(lambda given: TorchOptimizer(given, llm=llm, others=OptoPrime))

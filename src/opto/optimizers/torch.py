@@ -11,12 +11,16 @@ import copy
 import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, TypeGuard
 
 from opto.errors import InvalidArgument, MissingExtra, PropagationError, UsageError
 from opto.optimizers.hybrid import HybridOptimizer
 from opto.optimizers.model import Model
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
+from opto.optimizers.problem import Entry, Problem, entry_of
+from opto.optimizers.shortening import text_of
+from opto.optimizers.showing import reason_of
 from opto.trace.propagators import GraphPropagator, Propagator, TraceGraph
 
 ALGORITHMS: Mapping[str, str] = {
@@ -81,6 +85,7 @@ class TorchOptimizer(Optimizer):
         lr: the learning rate.
         options: other arguments of the algorithm.
         others: makes the optimizer of all parameters that are no tensors; gets them and `llm`.
+        log: whether to keep steps in `summary_log`.
         settings: `propagator` and `ignore_extraction_error` of `Optimizer`.
 
     Attributes:
@@ -97,10 +102,12 @@ class TorchOptimizer(Optimizer):
         lr: float = 1e-3,
         options: Mapping[str, Any] | None = None,
         others: Callable[..., Optimizer] = HybridOptimizer,
+        log: bool = True,
         **settings: Any,
     ) -> None:
         super().__init__(parameters, **settings)
         torch = library()
+        self.summary_log = [] if log else None
         self._tensors = [p for p in self.parameters if is_tensor(p._data)]
         for parameter in self._tensors:
             _make_ready(parameter)
@@ -145,10 +152,41 @@ class TorchOptimizer(Optimizer):
             raise UsageError(message)
         update: UpdateDict = {}
         if self.others is not None and asked:
-            update.update(self.others.propose(*args, **kwargs))
+            try:
+                update.update(self.others.propose(*args, **kwargs))
+            finally:
+                self._note_others(self.others)
         if known:
+            self._note_gradients(known)
             update.update(self._descended(known))
         return update
+
+    def _note_others(self, others: Optimizer) -> None:
+        """Tell what the other optimizer did, and let go of the tensors that its logs hold."""
+        nested = [value for value in vars(others).values() if isinstance(value, Optimizer)]
+        for optimizer in (others, *nested):
+            if entry := optimizer._entry:
+                entry["summary"] = _without_run(entry["summary"])
+        if entry := others._entry:
+            why = reason_of(others, entry)
+            self.note_step(entry["problem_instance"], entry["summary"], reasoning=why)
+
+    def _note_gradients(self, gradients: Mapping[Parameter, Any]) -> None:
+        """Tell how long the gradients are, after what the other optimizer did."""
+        variables = {self.names.name(p): _without_graph(entry_of(p)) for p in gradients}
+        outputs = {id(o): o for p in gradients for o in p.feedback}.values()
+        said = tuple((o.py_name, f"its value is {text_of(o._data)}") for o in outputs)
+        problem = Problem((), {}, variables, {}, {}, {}, said)
+        shown = "\n".join(
+            f"(tensor) {self.names.name(parameter)} of shape {tuple(gradient.shape)}: "
+            f"a gradient of length {float(gradient.detach().norm()):.4g}"
+            for parameter, gradient in gradients.items()
+        )
+        if before := self._entry:
+            shown = f"{before['problem_instance']}\n\n{shown}"
+            known: Problem = before["summary"]
+            problem = replace(known, variables={**known.variables, **variables})
+        self.note_step(shown, problem)
 
     def _descended(self, gradients: Mapping[Parameter, Any]) -> UpdateDict:
         """Return the values after a step of the algorithm; its state can be taken back."""
@@ -182,6 +220,18 @@ class TorchOptimizer(Optimizer):
         return super().__deepcopy__(memo)
 
 
+def _without_run(problem: Problem) -> Problem:
+    """Return a problem that doesn't keep what PyTorch recorded."""
+    bare = problem.bare()
+    variables = {name: _without_graph(entry) for name, entry in bare.variables.items()}
+    outputs = {name: _without_graph(entry) for name, entry in bare.outputs.items()}
+    return replace(bare, variables=variables, outputs=outputs)
+
+
+def _without_graph(entry: Entry) -> Entry:
+    return entry._replace(data=entry.data.detach()) if is_tensor(entry.data) else entry
+
+
 def library() -> Any:
     """The module ``torch``; raises `MissingExtra` if it isn't installed."""
     try:
@@ -190,7 +240,7 @@ def library() -> Any:
         raise MissingExtra("torch", "torch", "TorchOptimizer") from None
 
 
-def is_tensor(value: object) -> bool:
+def is_tensor(value: object) -> TypeGuard[Any]:
     """Whether a value is a tensor; if torch isn't loaded, none can be."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
