@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opto.errors import ExecutionError
 from opto.trace import operators as ops
 from opto.trace.table import FUNCTIONS
 from tests.trace.helpers import node
@@ -94,6 +96,107 @@ def test_a_call_that_fails_can_be_told() -> None:
 
     error: Any = caught.value
     assert error.exception_node.data == "(TimeoutError) no answer"
+
+
+# ---- asynchronously ------------------------------------------------------------------------------
+
+
+class Async(Model):
+    """A model with an ``acall``, as those of `opto.llm` have."""
+
+    async def acall(self, messages: Any, **options: Any) -> Any:
+        await asyncio.sleep(0)
+        return self(messages=messages, **options)
+
+
+def coroutine(model: Model) -> Any:
+    async def ask(messages: Any, **options: Any) -> Any:
+        return model(messages=messages, **options)
+
+    return ask
+
+
+def returning_a_coroutine(model: Model) -> Any:
+    return lambda messages, **options: coroutine(model)(messages=messages, **options)
+
+
+@pytest.mark.parametrize("how", ["acall", "coroutine", "thread", "awaitable"])
+def test_awaiting_a_model(how: str) -> None:
+    model, system, user = Async(), node("Be kind."), node("Hello", trainable=True)
+    ways: dict[str, Any] = {
+        "acall": model,
+        "coroutine": coroutine(model),
+        "thread": Model.__call__.__get__(model),
+        "awaitable": returning_a_coroutine(model),
+    }
+
+    made = asyncio.run(ops.acall_llm(ways[how], system, user, "World", temperature=node(0.5)))
+    alike = ops.call_llm(model, system, user, "World", temperature=0.5)
+
+    assert (made.data, alike.data) == ("answer 1", "answer 2")
+    assert model.calls[0] == model.calls[1]
+    assert made.inputs.keys() == alike.inputs.keys()
+    assert (made.inputs["system_prompt"], made.op_name) == (system, "call_llm")
+    made.backward("shorter")
+    assert user.feedback
+
+
+def test_models_are_awaited_at_the_same_time() -> None:
+    begun = 0
+    all_there: asyncio.Event
+
+    async def model(messages: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        if begun == 5:
+            all_there.set()
+        await all_there.wait()
+        return Model()(messages=messages)
+
+    async def together() -> list[Any]:
+        nonlocal all_there
+        all_there = asyncio.Event()
+        return await asyncio.gather(*(ops.acall_llm(model, None, str(at)) for at in range(5)))
+
+    assert [made.data for made in asyncio.run(together())] == ["answer 1"] * 5
+
+
+def test_the_default_model_is_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ops.MODELS, "get", lambda _: Async)
+    assert asyncio.run(ops.acall_llm("Be kind.", "Hello")).data == "answer 1"
+
+
+def test_an_awaited_call_that_fails_can_be_told() -> None:
+    async def model(**_: Any) -> Any:
+        message = "no answer"
+        raise TimeoutError(message)
+
+    with pytest.raises(TimeoutError) as caught:
+        asyncio.run(ops.acall_llm(model, "Be kind.", "Hello"))
+
+    error: Any = caught.value
+    assert error.exception_node.data == "(TimeoutError) no answer"
+    assert isinstance(error, ExecutionError)
+
+
+def test_a_call_that_is_cancelled_leaves_no_node() -> None:
+    ended: list[bool] = []
+
+    async def model(**_: Any) -> Any:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(ops.acall_llm(model, None, "Hello"))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert ended == [True]
 
 
 @pytest.mark.parametrize("name", ["self", "op", "x", "fun", "args", "kwargs", "name"])

@@ -1,14 +1,17 @@
 """The operators as functions, on nodes and plain values alike.
 
-``operators.add(x, y)`` is ``x + y``; the names are those of `table`. `call_llm` asks a model.
+``operators.add(x, y)`` is ``x + y``; the names are those of `table`. `call_llm` asks a model, and
+`acall_llm` awaits one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any
 
 from opto.registry import Registry
-from opto.trace.core import MessageNode, Node, apply
+from opto.trace.core import MessageNode, Node, apply, lift
 from opto.trace.ops import Op
 from opto.trace.table import FUNCTIONS
 
@@ -64,11 +67,6 @@ def identity(x: Any) -> MessageNode[Any]:
     return apply(_FUNCTIONS["clone"].op, x)
 
 
-def _ask(model: Any, messages: list[dict[str, str]], options: dict[str, Any]) -> str:
-    reply = model(messages=messages, **options)
-    return str(reply.choices[0].message.content)
-
-
 def call_llm(*prompts: Any, **options: Any) -> MessageNode[str]:
     """Ask a model: the first prompt is the system's, the others are the user's.
 
@@ -80,22 +78,77 @@ def call_llm(*prompts: Any, **options: Any) -> MessageNode[str]:
     Raises:
         ExecutionError: if the call fails.
     """
-    model: Any = None
+    model, texts = _parted(prompts)
+
+    def ask(*said: Any, **settings: Any) -> str:
+        chosen = model if model is not None else MODELS.get("default")()
+        return _text(chosen(messages=_messages(*said), **settings))
+
+    return apply(_asking(len(texts), ask), *texts, **options)
+
+
+async def acall_llm(*prompts: Any, **options: Any) -> MessageNode[str]:
+    """As `call_llm`, without keeping the loop from other work while the model answers.
+
+    A model with an ``acall``, or one that is a coroutine function, is awaited; any other is called
+    in a thread. Cancelling the task cancels the call, and leaves no node.
+    """
+    model, texts = _parted(prompts)
+    inputs = [lift(text) for text in texts]
+    named = {name: lift(value, name) for name, value in options.items()}
+    settings = {name: given._data for name, given in named.items()}
+    messages = _messages(*(given._data for given in inputs))
+    outcome: str | Exception
+    try:
+        chosen = model if model is not None else MODELS.get("default")()
+        outcome = _text(await _answer(chosen, messages, settings))
+    except Exception as error:  # noqa: BLE001 - raised where the node is made
+        outcome = error
+
+    def answered(*_: Any, **__: Any) -> str:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return apply(_asking(len(inputs), answered), *inputs, **named)
+
+
+def _parted(prompts: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """The model, if there is one, and the prompts."""
     rest = list(prompts)
     if rest and callable(rest[0]._data if isinstance(rest[0], Node) else rest[0]):
         first = rest.pop(0)
-        model = first._data if isinstance(first, Node) else first
+        return (first._data if isinstance(first, Node) else first), rest
+    return None, rest
 
-    def ask(system_prompt: Any = None, *user_prompts: Any, **settings: Any) -> str:
-        chosen = model if model is not None else MODELS.get("default")()
-        texts = [text for text in user_prompts if text is not None]
-        messages = [{"role": "system", "content": str(system_prompt)}]
-        messages = [] if system_prompt is None else messages
-        messages.append({"role": "user", "content": "\n\n".join(str(text) for text in texts)})
-        return _ask(chosen, messages, settings)
 
-    names = ("system_prompt", *(f"args_{index}" for index in range(len(rest) - 1)))
-    return apply(Op("call_llm", _CALL_LLM, names[: len(rest)], ask), *rest, **options)
+def _messages(system_prompt: Any = None, *user_prompts: Any) -> list[dict[str, str]]:
+    texts = [text for text in user_prompts if text is not None]
+    messages = [{"role": "system", "content": str(system_prompt)}]
+    messages = [] if system_prompt is None else messages
+    return [*messages, {"role": "user", "content": "\n\n".join(str(text) for text in texts)}]
+
+
+def _text(reply: Any) -> str:
+    return str(reply.choices[0].message.content)
+
+
+async def _answer(model: Any, messages: list[dict[str, str]], settings: dict[str, Any]) -> Any:
+    own = getattr(model, "acall", None)
+    waits = (
+        own is not None or iscoroutinefunction(model) or iscoroutinefunction(type(model).__call__)
+    )
+    if waits:
+        return await (model if own is None else own)(messages=messages, **settings)
+    from asyncio import to_thread  # noqa: PLC0415 - loaded wherever there is a loop, not by us
+
+    reply = await to_thread(model, messages=messages, **settings)
+    return await reply if isawaitable(reply) else reply
+
+
+def _asking(count: int, function: Callable[..., str]) -> Op:
+    names = ("system_prompt", *(f"args_{index}" for index in range(count - 1)))
+    return Op("call_llm", _CALL_LLM, names[:count], function)
 
 
 _CALL_LLM = "[call_llm] This is an operator: the answer of a language model to the prompts."
