@@ -18,3 +18,10 @@ def proposed(
     assert made.parameter is not None
     made.parameter._set(text)
     return made
+
+
+def drawn(made: Any) -> Any:
+    """What a node was made from, and what was read on the way, all the way up."""
+    unseen = (made._extra or {}).get("external", ())
+    name = made.name.split(":")[0]
+    return name, made.data, [drawn(n) for n in made.parents], [drawn(n) for n in unseen]

@@ -19,7 +19,7 @@ from opto.trace import bundle, model, node
 from opto.trace.function import FunModule
 from opto.trace.nodes import ParameterNode
 from opto.trace.operators import call_llm
-from tests.execution.proposing import proposed
+from tests.execution.proposing import drawn, proposed
 
 pytestmark = pytest.mark.usefixtures("isolation")
 
@@ -77,13 +77,6 @@ SHOWN = node("shown", name="SHOWN")
 def asking(body: str, way: Policy | str = isolated, **options: Any) -> FunModule[Any]:
     """The function with another body."""
     return proposed(ask, f"def ask(x):\n    {body}", way, **options)
-
-
-def drawn(made: Any) -> Any:
-    """What a node was made from, and what was read on the way, all the way up."""
-    unseen = (made._extra or {}).get("external", ())
-    name = made.name.split(":")[0]
-    return name, made.data, [drawn(n) for n in made.parents], [drawn(n) for n in unseen]
 
 
 # ---- bundled functions ---------------------------------------------------------------------------

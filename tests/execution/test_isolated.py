@@ -130,14 +130,6 @@ def test_an_unknown_way_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         function(1)
 
 
-def test_the_portable_way_says_that_it_is_not_there() -> None:
-    function = proposed("def f(x): return 1")
-    function.execution = "portable"
-
-    with pytest.raises(CannotIsolate, match="isn't available"):
-        function(1)
-
-
 def test_nothing_runs_by_listing_printing_or_copying(tmp_path: Any) -> None:
     del tmp_path
     function = proposed("print('ran')\nraise SystemExit")

@@ -20,11 +20,11 @@ from opto.execution.wire import encode
 from opto.trace.core import Node
 
 _MOST_TEXT = 2_000
-_DEEPEST = 16
+DEEPEST = 16
 _numbers = itertools.count(
     1
 )  # never the same twice: what is kept from an earlier call means nothing
-_DEPTH: ContextVar[int] = ContextVar("opto_calls_inside_calls", default=0)
+DEPTH: ContextVar[int] = ContextVar("opto_calls_inside_calls", default=0)
 
 
 class Classes(Protocol):
@@ -81,6 +81,12 @@ def stands_for(value: Any, number_of: Callable[[Any], int], classes: Classes) ->
     return ["made", number, *parts_of(value, classes.known(number)[1])]
 
 
+def told_of(error: BaseException) -> BaseException:
+    """Return what code elsewhere is told of: not that it was traced here, but what happened."""
+    cause = error.__cause__ if isinstance(error, ExecutionError) else None
+    return cause or error
+
+
 class Exchange:
     """One call's dealings with this process.
 
@@ -100,9 +106,9 @@ class Exchange:
         self.running: set[Future[Any]] = set()
         self.pipe: tuple[int, int] | None = None
         self.lock = threading.Lock()  # nobody writes into a descriptor that was closed
-        self.depth = _DEPTH.get()
-        if self.depth >= _DEEPEST:
-            message = f"calls back to the host nest deeper than {_DEEPEST}"
+        self.depth = DEPTH.get()
+        if self.depth >= DEEPEST:
+            message = f"calls back to the host nest deeper than {DEEPEST}"
             raise RecursionError(message)
 
     # ---- values ----
@@ -171,7 +177,7 @@ class Exchange:
             text = "a call of what is no function"
             raise MalformedMessage(text)
         self.count += 1
-        token = _DEPTH.set(self.depth + 1)
+        token = DEPTH.set(self.depth + 1)
         try:
             if self.count > self.most:
                 text = f"the call made more than {self.most} calls back to the host"
@@ -183,7 +189,7 @@ class Exchange:
         except Exception as error:  # noqa: BLE001 - told to the caller, raised again if it passes it on
             return self._raised(key, error)
         finally:
-            _DEPTH.reset(token)
+            DEPTH.reset(token)
         return self._value(key, made)
 
     def _value(self, key: int, value: Any) -> bytes:
@@ -195,8 +201,7 @@ class Exchange:
 
     def _raised(self, key: int, error: BaseException) -> bytes:
         self.errors[key] = error
-        cause = error.__cause__ if isinstance(error, ExecutionError) else None
-        told = cause or error
+        told = told_of(error)
         kind, text = type(told), str(told)[:_MOST_TEXT]
         parts = (key, kind.__name__, kind.__module__, text)
         try:

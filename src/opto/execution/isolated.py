@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
+import ast
 import importlib.util
 import inspect
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opto.errors import CannotIsolate, NotPlainData
+from opto.execution.callers import Returned, Ticket, callable_of
 from opto.execution.capabilities import names_used
 from opto.execution.crossing import REMEDIES, Shipment, offenders_of
 from opto.execution.exchange import Exchange
 from opto.execution.limits import is_allowed
 from opto.execution.objects import Kinds
-from opto.execution.process import Failure, Process, Refused, Returned
+from opto.execution.process import Failure, Process, Refused
 from opto.execution.raising import exception_of, notes_of, raise_at
 from opto.execution.reading import imports_of, without_our_decorators
 from opto.execution.server import Setting, server
 from opto.execution.wire import encode
 from opto.trace.code import Loaded, Namespace, Surroundings, parsed
+from opto.trace.source import FunctionNode
 
 if TYPE_CHECKING:
     from opto.execution.policy import Policy
@@ -42,6 +44,7 @@ class Version(NamedTuple):
         shipment: what goes along with it.
         kinds: how objects cross that it is a method of; None if it is no method.
         preload: modules that it imports.
+        awaited: whether it is a coroutine function.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Version(NamedTuple):
     shipment: Shipment
     kinds: Kinds | None
     preload: tuple[str, ...]
+    awaited: bool
 
 
 def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Loaded:
@@ -63,11 +67,24 @@ def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filenam
     """
     runner = Runner(prepared(policy, text, surroundings, filename), policy)
     runner.start()
-    return Loaded(text, _callable(runner, surroundings.fun), filename, {filename: text})
+    return Loaded(text, callable_of(runner, surroundings.fun), filename, {filename: text})
 
 
-def prepared(policy: Policy, text: str, surroundings: Surroundings, filename: str) -> Version:
+def prepared(
+    policy: Policy,
+    text: str,
+    surroundings: Surroundings,
+    filename: str,
+    lint: Callable[[Shipment, ast.Module, FunctionNode], None] | None = None,
+) -> Version:
     """Read `text` and find what goes along with it.
+
+    Args:
+        policy: what may go along.
+        text: the code.
+        surroundings: what it refers to.
+        filename: its name in tracebacks.
+        lint: adds what else can't be.
 
     Raises:
         CannotIsolate: if it refers to what can't cross.
@@ -76,7 +93,7 @@ def prepared(policy: Policy, text: str, surroundings: Surroundings, filename: st
     tree, definition = parsed(text, surroundings.name, filename)
     space = Namespace(surroundings)
     dropped = without_our_decorators(tree, definition, space)
-    for line, module in imports_of(tree):
+    for line, module in imports_of(tree) if lint is None else ():
         if not is_allowed(module, policy.imports) and _is_there(module):
             allowed = ", ".join(sorted(policy.imports))
             message = f"importing {module} isn't allowed here; allowed are {allowed}"
@@ -86,6 +103,8 @@ def prepared(policy: Policy, text: str, surroundings: Surroundings, filename: st
     shipment = Shipment(policy.imports, policy.capabilities, uses, home)
     shipment.seen[definition.name] = surroundings.fun
     shipment.add_free_names(tree, space)
+    if lint is not None:
+        lint(shipment, tree, definition)
     shipment.check(definition.name)
     parameters = [*definition.args.posonlyargs, *definition.args.args]
     load = {
@@ -108,6 +127,7 @@ def prepared(policy: Policy, text: str, surroundings: Surroundings, filename: st
         shipment,
         Kinds(definition, surroundings, shipment) if surroundings.owner else None,
         tuple(dict.fromkeys(modules)),
+        isinstance(definition, ast.AsyncFunctionDef),
     )
 
 
@@ -261,12 +281,12 @@ class Runner:
         try:
             arguments = encode((args, kwargs), exchange.outward)
         except NotPlainData as error:
-            shown = _named(names, args, kwargs)
+            shown = named(names, args, kwargs)
             offenders += offenders_of(shown, exchange.outward) or [f"all together: {error}"]
         if offenders:
             reason = f"a call of {self.version.name} can't be given to a process of its own"
             raise CannotIsolate(f"{reason}. {REMEDIES}. What can't cross:", offenders)
-        return _Call(arguments, instance, _named(names, args, kwargs), exchange)
+        return _Call(arguments, instance, named(names, args, kwargs), exchange)
 
     def _failed(
         self,
@@ -278,91 +298,44 @@ class Runner:
         if isinstance(answer, Refused):
             message = f"this machine can't isolate code: {answer.reason}"
             return CannotIsolate(message, by_machine=True)
-        error: BaseException | None = None
-        if exchange is not None:
-            error = exchange.errors.get(answer.host_error)
-        if error is None:
-            error = exception_of(answer)
-            error.__dict__["__notes__"] = notes_of(arguments, answer.printed)
-        line = answer.line or self.version.line
-        try:
-            raise_at(error, self.version.filename, line, answer.function or self.version.name)
-        except BaseException as raised:  # noqa: BLE001 - it now has a traceback that ends in the text
-            return raised
-        return error
+        passed_on = exchange.errors.get(answer.host_error) if exchange is not None else None
+        return error_of(self.version, answer, arguments, passed_on)
 
 
-def _named(
-    names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> list[tuple[str, object]]:
-    numbered = [f"argument {number}" for number in range(len(names), len(args))]
-    return [*zip([*names, *numbered], args, strict=False), *kwargs.items()]
-
-
-class Ticket:
-    """A call that can be given up from elsewhere.
+def error_of(
+    version: Version,
+    failure: Failure,
+    arguments: list[tuple[str, object]],
+    passed_on: BaseException | None = None,
+) -> BaseException:
+    """Return what to raise for a failure: with the place in the text.
 
     Args:
-        loop: where coroutines of the host run that the code calls; None outside of any.
+        version: the code that failed.
+        failure: how.
+        arguments: what it was called with.
+        passed_on: the host's own exception, if it is one.
     """
+    error = passed_on
+    if error is None:
+        error = exception_of(failure)
+        error.__dict__["__notes__"] = notes_of(arguments, failure.printed)
+    line = failure.line or version.line
+    try:
+        raise_at(error, version.filename, line, failure.function or version.name)
+    except BaseException as raised:  # noqa: BLE001 - it now has a traceback that ends in the text
+        return raised
+    return error
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self.loop = loop
-        self.process: Process | None = None
-        self.given_up = False
 
-    def take(self, process: Process) -> None:
-        """Note in which process the call runs."""
-        self.process = process
-        if self.given_up:
-            process.stop()
-
-    def give_up(self) -> None:
-        """End the process of the call."""
-        self.given_up = True
-        if self.process is not None:
-            self.process.stop()
+def named(
+    names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[tuple[str, object]]:
+    """Return arguments with their names."""
+    numbered = [f"argument {number}" for number in range(len(names), len(args))]
+    return [*zip([*names, *numbered], args, strict=False), *kwargs.items()]
 
 
 def _end_all(idle: deque[tuple[Process, _Given]]) -> None:
     while idle:
         idle.pop()[0].kill()
-
-
-# ---- what stands for the function ----------------------------------------------------------------
-
-
-def _callable(runner: Runner, fun: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of the kind that the author's is."""
-    if inspect.iscoroutinefunction(fun):
-        made: Any = partial(_awaited, runner)
-    elif inspect.isasyncgenfunction(fun):
-        made = partial(_iterated, runner)
-    elif inspect.isgeneratorfunction(fun):
-        made = partial(_replayed, runner)
-    else:
-        made = partial(_returned, runner)
-    return made  # type: ignore[no-any-return]  # a partial of one of the functions below
-
-
-def _returned(runner: Runner, /, *args: Any, **kwargs: Any) -> Any:
-    value, drained = runner.call(*args, **kwargs)
-    return iter(value) if drained else value
-
-
-def _replayed(runner: Runner, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
-    yield from runner.call(*args, **kwargs).value
-
-
-async def _awaited(runner: Runner, /, *args: Any, **kwargs: Any) -> Any:
-    ticket = Ticket(asyncio.get_running_loop())
-    try:
-        return (await asyncio.to_thread(runner.run, ticket, args, kwargs)).value
-    except asyncio.CancelledError:
-        ticket.give_up()
-        raise
-
-
-async def _iterated(runner: Runner, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-    for item in await _awaited(runner, *args, **kwargs):
-        yield item

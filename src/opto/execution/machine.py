@@ -11,6 +11,7 @@ from opto.errors import CannotIsolate
 from opto.execution import landlock
 from opto.execution.limits import Limits
 from opto.execution.server import Setting, server
+from opto.execution.sessions import interpreter
 from opto.execution.syscalls import MACHINES
 
 
@@ -53,5 +54,6 @@ def report() -> Report:
         "process handles (pidfd)": "here" if hasattr(os, "pidfd_open") else "missing",
         "namespaces": entered,
         "file tree of its own": "yes" if started.facts.get("own_tree") else "no",
+        "portable": interpreter() or "missing: pip install 'trace-opt[portable]'",
     }
     return Report(not reason, reason, mechanisms)

@@ -82,12 +82,14 @@ class Kind:
         reads: attributes whose values are given at each call.
         everything: whether whatever else can cross is given too.
         declared: names that may be called back to.
+        methods: those that go along by source.
     """
 
     number: int
     reads: list[str] = field(default_factory=list[str])
     everything: bool = False
     declared: frozenset[str] = frozenset()
+    methods: list[str] = field(default_factory=list[str])
 
 
 class Kinds:
@@ -136,6 +138,7 @@ class Kinds:
             found.follow(self.needs, home, self._add_method)
             self.shipment.offenders += found.offenders
         made.reads, made.everything = list(found.reads), found.everything
+        made.methods = [name for texts in found.texts.values() for name in texts]
         self.shipment.lesson["kinds"].append((made.number, found.layers()))
         return made
 
@@ -170,16 +173,8 @@ class Kinds:
         Raises:
             NotPlainData: with a line for each attribute that can't cross.
         """
-        may_call: dict[str, Any] = {}
-        rest: dict[str, Any] = {}
-        for name in kind.reads:
-            value = getattr(instance, name, _MISSING)
-            if value is _MISSING:
-                continue
-            if name in self.shipment.listed and callable(value):
-                value = Granted(value, name)
-            (may_call if name in kind.declared else rest)[name] = value
-        extra = dict(_others(instance, kind, exchange)) if kind.everything else {}
+        may_call, rest = self.read(instance, kind)
+        extra = dict(_others(instance, kind, exchange.plain)) if kind.everything else {}
         try:
             return encode(may_call, exchange.outward), encode({**extra, **rest}, exchange.plain)
         except NotPlainData:
@@ -190,12 +185,27 @@ class Kinds:
             lines = (f"self.{line}" for line in offenders)
             raise NotPlainData("\n".join(lines)) from None
 
+    def read(self, instance: Any, kind: Kind) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the code names of an object: what may hold functions, and the rest."""
+        may_call: dict[str, Any] = {}
+        rest: dict[str, Any] = {}
+        for name in kind.reads:
+            value = getattr(instance, name, _MISSING)
+            if value is _MISSING:
+                continue
+            if name in self.shipment.listed and callable(value):
+                value = Granted(value, name)
+            (may_call if name in kind.declared else rest)[name] = value
+        return may_call, rest
 
-def _others(instance: Any, kind: Kind, exchange: Exchange) -> Iterator[tuple[str, Any]]:
+
+def _others(
+    instance: Any, kind: Kind, plain: Callable[[Any], list[Any] | None]
+) -> Iterator[tuple[str, Any]]:
     """Yield what else an object holds that can cross."""
     for name, value in getattr(instance, "__dict__", {}).items():
         ours = name in kind.reads or name.startswith(RESERVED)
-        if not ours and not offenders_of([(name, value)], exchange.plain):
+        if not ours and not offenders_of([(name, value)], plain):
             yield name, value
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from opto.errors import MalformedMessage
+from opto.execution.callers import Returned
 from opto.execution.wire import decode, encode, frame, length_of
 
 ASKING = frozenset({("call",), ("acall",), ("read",)})
@@ -54,13 +55,6 @@ class Refused(NamedTuple):
     """The process could not be confined; nothing was run."""
 
     reason: str
-
-
-class Returned(NamedTuple):
-    """What the code returned, and whether it was drained from a generator."""
-
-    value: Any
-    drained: bool
 
 
 class Exchange(Protocol):

@@ -343,6 +343,23 @@ def _of_size(made: C, size: int) -> C:
     return made
 
 
+def closed(tag: str, items: list[Any]) -> Any:
+    """Return the container with these items; `tag` says which: one of ``l t D S Z``.
+
+    Raises:
+        MalformedMessage: if it isn't one of those, or its keys won't do.
+    """
+    close = _CLOSE.get(ord(tag)) if tag in {"l", "t", "D", "S", "Z"} else None
+    if close is None or (tag == "D" and len(items) % 2):
+        message = "no container"
+        raise MalformedMessage(message)
+    try:
+        return close(items)
+    except TypeError:
+        message = "a key that can't be one"
+        raise MalformedMessage(message) from None
+
+
 def _close_array(items: list[Any]) -> Any:
     import numpy as np  # noqa: PLC0415 - needed only by who uses it
 
