@@ -19,16 +19,18 @@ from opto.errors import (
     BadRequest,
     BadResponse,
     ContextTooLong,
+    InvalidArgument,
     MissingExtra,
     ModelError,
     Timeout,
     UnknownName,
     WeightsError,
 )
-from opto.llm import LocalModel, Usage
+from opto.llm import LLM, LocalModel, Usage
 from opto.llm.llama import SHELF, threads
 from opto.llm.local import MAX_TOKENS, request_bodies
 from opto.llm.weights import cache_folder, is_present
+from opto.testing import ModelServer
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 REAL_CACHE = cache_folder()
@@ -50,6 +52,7 @@ class Llama:
         self.loaded: list[Any] = []
         self.asked: list[dict[str, Any]] = []
         self.running = self.most_running = 0
+        self.listening_address = "http://127.0.0.1:1"
 
     def module(self) -> ModuleType:
         module = ModuleType("xllamacpp")
@@ -68,7 +71,9 @@ class Llama:
             message = "Failed to init server"
             raise RuntimeError(message)
         self.loaded.append(parameters)
-        return SimpleNamespace(handle_chat_completions=self._answer)
+        return SimpleNamespace(
+            handle_chat_completions=self._answer, listening_address=self.listening_address
+        )
 
     def _answer(self, body: dict[str, Any], take: Callable[[Chunk], bool]) -> None:
         self.asked.append(body)
@@ -291,6 +296,107 @@ def test_it_is_small_and_keeps_to_a_schema() -> None:
     assert (abilities.context_tokens, abilities.json_schema, abilities.size) == (512, True, "small")
 
 
+def test_an_answer_can_be_read_while_it_is_written(
+    load: Callable[..., Llama], weights: str
+) -> None:
+    load(hello)
+    stream = LocalModel(weights).stream(messages=MESSAGES)
+    assert [str(part) for part in stream] == ["hel", "lo"]
+    assert stream.completion().usage == Usage(3, 2, 5)
+    several = [(part.text, part.index) for part in LocalModel(weights).stream(MESSAGES, n=2)]
+    assert several == [("hel", 0), ("lo", 0), ("hel", 1), ("lo", 1)]
+
+
+def test_leaving_a_stream_ends_the_generation(load: Callable[..., Llama], weights: str) -> None:
+    llama = load(endless)
+    llm = LocalModel(weights)
+    with llm.stream(messages=MESSAGES) as stream:
+        assert str(next(stream)) == "x"
+    for _ in range(1000):
+        if not llama.running:
+            break
+        time.sleep(0.01)
+    assert llama.running == 0
+
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "add",
+        "description": "Add two numbers.",
+        "parameters": {
+            "type": "object",
+            "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}},
+        },
+    },
+}
+
+
+def saying(*texts: str) -> Callable[[dict[str, Any]], Iterator[Chunk]]:
+    left = list(texts)
+
+    def script(body: dict[str, Any]) -> Iterator[Chunk]:
+        yield piece(left.pop(0))
+        yield piece(None, "stop")
+        yield USAGE
+
+    return script
+
+
+def test_tools_are_asked_for_by_a_grammar(load: Callable[..., Llama], weights: str) -> None:
+    call, answer = '{"tool": "add", "arguments": {"x": 1, "y": 2}}', '{"answer": "three"}'
+    llama = load(saying(call, answer, answer))
+    llm = LocalModel(weights)
+    asked = llm(messages=MESSAGES, tools=[TOOL]).choices[0]
+    assert (asked.finish_reason, asked.message.content) == ("tool_calls", "")
+    (wanted,) = asked.message.tool_calls
+    assert wanted["function"] == {"name": "add", "arguments": '{"x": 1, "y": 2}'}
+    told: list[dict[str, Any]] = [
+        *MESSAGES,
+        {"role": "assistant", "content": "", "tool_calls": [wanted]},
+        {"role": "tool", "tool_call_id": wanted["id"], "content": "3"},
+    ]
+    reply = asyncio.run(llm.acall(messages=told, tools=[TOOL]))
+    assert (reply.text, reply.choices[0].finish_reason) == ("three", "stop")
+    assert [str(part) for part in llm.stream(messages=told, tools=[TOOL])] == ["three"]
+    assert "tools" not in llama.asked[0]
+    assert llama.asked[0]["response_format"]["type"] == "json_schema"
+    assert llama.asked[1]["messages"][-1] == {"role": "user", "content": "add gave: 3"}
+
+
+def test_tokens_are_counted_by_the_models_tokenizer(
+    load: Callable[..., Llama], weights: str
+) -> None:
+    llama = load(hello)
+    with ModelServer(lambda request: {"tokens": list(request.body["content"])}) as server:
+        llama.listening_address = server.url.removesuffix("/v1")
+        assert LocalModel(weights).count_tokens("abc") == 3
+        assert LLM(LocalModel(weights)).count_tokens("ab") == 2
+        assert server.requests[0].path == "/tokenize"
+        assert len(server.requests[0].headers["authorization"]) == len("Bearer ") + 32
+    with pytest.raises(BadResponse, match="doesn't count tokens"):
+        LocalModel(weights).count_tokens("abc")
+
+
+def test_slots_generate_at_the_same_time(load: Callable[..., Llama], weights: str) -> None:
+    together = threading.Barrier(2)
+
+    def script(body: dict[str, Any]) -> Iterator[Chunk]:
+        together.wait(20)
+        yield from hello(body)
+
+    llama = load(script)
+    llm = LocalModel(weights, slots=2, context_tokens=512)
+
+    async def both() -> list[Any]:
+        return await asyncio.gather(*(llm.acall(messages=MESSAGES) for _ in range(2)))
+
+    assert [reply.text for reply in asyncio.run(both())] == ["hello", "hello"]
+    assert (llama.loaded[0].n_parallel, llama.loaded[0].n_ctx) == (2, 1024)
+    with pytest.raises(InvalidArgument, match="at least 1"):
+        LocalModel(weights, slots=0)
+
+
 def test_waiting_threads_do_not_spin(load: Callable[..., Llama], weights: str) -> None:
     load(hello)
     os.environ.pop("OMP_WAIT_POLICY", None)
@@ -335,6 +441,21 @@ def test_a_real_model_keeps_to_a_schema(smallest: LocalModel) -> None:
         assert isinstance(json.loads(reply.text)["x"], int)
     assert reply.usage.known
     assert reply.usage.completion_tokens > 0
+
+
+@pytest.mark.local_llm
+def test_a_real_model_calls_a_tool_and_counts_and_streams(smallest: LocalModel) -> None:
+    asked = [{"role": "user", "content": "What is 2 plus 3?"}]
+    named = {"type": "function", "function": {"name": "add"}}
+    with_tool = {"tools": [TOOL], "tool_choice": named, "max_tokens": 200, "temperature": 0}
+    reply = smallest(messages=asked, **with_tool)
+    if not reply.choices[0].cut:
+        (wanted,) = reply.choices[0].message.tool_calls
+        assert wanted["function"]["name"] == "add"
+        assert isinstance(json.loads(wanted["function"]["arguments"]), dict)
+    assert smallest.count_tokens("hello world") == 2
+    stream = smallest.stream(messages=MESSAGES, max_tokens=8)
+    assert "".join(str(part) for part in stream) == stream.completion().text
 
 
 @pytest.mark.local_llm

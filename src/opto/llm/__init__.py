@@ -23,6 +23,7 @@ from opto.llm.choice import Selection as Selection
 from opto.llm.client_kinds import AnthropicClient as AnthropicClient
 from opto.llm.client_kinds import GeminiClient as GeminiClient
 from opto.llm.client_kinds import OpenAIClient as OpenAIClient
+from opto.llm.counting import CountsTokens as CountsTokens
 from opto.llm.default import LLM as LLM
 from opto.llm.fallback import Fallback as Fallback
 from opto.llm.google import GeminiModel as GeminiModel

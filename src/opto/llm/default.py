@@ -18,13 +18,14 @@ from opto.llm.choice import (
 )
 from opto.llm.client_kinds import kind_of_client
 from opto.llm.composed import Around
+from opto.llm.counting import Counting
 from opto.llm.own import as_model
 from opto.llm.profiles import profile
 from opto.llm.steps import Request, acall, call
 from opto.llm.stream import Streaming
 
 
-class LLM(Streaming):
+class LLM(Counting, Streaming):
     """A language model, chosen at the first call; making one needs no key, file or network.
 
     Args:
@@ -102,6 +103,9 @@ class LLM(Streaming):
     def create(self, **config: Any) -> Completion:
         """The call, under the name that OpenAI's and AutoGen's clients give it."""
         return self(**config)
+
+    def _counted(self) -> Any:
+        return self.choose().model
 
     def _other(self, asked: Any) -> Any:
         if isinstance(asked, str):

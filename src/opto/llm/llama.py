@@ -1,17 +1,21 @@
-"""llama.cpp in this process: weights are loaded once, and one thread at a time generates."""
+"""llama.cpp in this process: weights are loaded once; jobs generate in turn, or in slots."""
 
 from __future__ import annotations
 
 import atexit
+import http.client
 import importlib
+import json
 import os
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
+from urllib.parse import urlsplit
 
 from opto.errors import (
     BadRequest,
@@ -21,9 +25,14 @@ from opto.errors import (
     ModelError,
     WeightsError,
 )
+from opto.llm.storable import storable_text
 
 _MOST_THREADS = 8
 _PASSIVE = ("OMP_WAIT_POLICY", "passive")
+_COUNT_SECONDS = 60.0
+
+Give: TypeAlias = "Callable[[str, int], None] | None"
+"""Takes the pieces of an answer, and which of the answers it is."""
 
 
 @dataclass
@@ -37,32 +46,60 @@ class Said:
 
 
 class Loaded:
-    """Weights that are loaded. Jobs wait for each other, so that equal ones have equal results."""
+    """Weights that are loaded.
 
-    def __init__(self, path: Path, context_tokens: int) -> None:
-        self.path, self.context_tokens = path, context_tokens
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix="opto-llm-local")
+    Jobs wait for each other, so that equal ones have equal results; with several slots as many run
+    at the same time, faster together, and their numbers depend on what runs beside them.
+    """
+
+    def __init__(self, path: Path, context_tokens: int, slots: int = 1) -> None:
+        self.path, self.context_tokens, self.slots = path, context_tokens, slots
+        self._worker = ThreadPoolExecutor(slots, thread_name_prefix="opto-llm-local")
+        self._loading = threading.Lock()
+        self._key = secrets.token_hex(16)  # it listens on the loopback interface as well
         self._server: Any = None
 
     def submit(
-        self, bodies: Sequence[Mapping[str, Any]], stop: threading.Event
+        self, bodies: Sequence[Mapping[str, Any]], stop: threading.Event, give: Give = None
     ) -> Future[list[Said]]:
         """Generate an answer to each of `bodies`; ends after the next token once `stop` is set."""
-        return self._worker.submit(self._answer_all, bodies, stop)
+        return self._worker.submit(self._answer_all, bodies, stop, give)
+
+    def count(self, text: str) -> int:
+        """How many tokens `text` has; loads the weights if they aren't."""
+        place = urlsplit(str(self._loaded().listening_address))
+        connection = http.client.HTTPConnection(
+            place.hostname or "127.0.0.1", place.port, timeout=_COUNT_SECONDS
+        )
+        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        try:
+            connection.request("POST", "/tokenize", json.dumps({"content": text}), headers)
+            return len(json.loads(connection.getresponse().read())["tokens"])
+        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+            message = f"llama.cpp doesn't count tokens: {type(error).__name__}"
+            raise BadResponse(message, provider="local", model=self.path.name) from None
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Free the memory."""
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._server = None
 
-    def _answer_all(self, bodies: Sequence[Mapping[str, Any]], stop: threading.Event) -> list[Said]:
-        if self._server is None and not stop.is_set():
-            self._server = _load(self.path, self.context_tokens)
+    def _loaded(self) -> Any:
+        with self._loading:
+            if self._server is None:
+                self._server = _load(self.path, self.context_tokens, self.slots, self._key)
+            return self._server
+
+    def _answer_all(
+        self, bodies: Sequence[Mapping[str, Any]], stop: threading.Event, give: Give
+    ) -> list[Said]:
         said: list[Said] = []
-        for body in bodies:
+        for index, body in enumerate(bodies):
             if stop.is_set() or (said and said[-1].error):
                 break
-            said.append(_answer(self._server, body, stop))
+            said.append(_answer(self._loaded(), body, stop, give and partial(_give, give, index)))
         return said
 
 
@@ -83,17 +120,18 @@ def threads() -> int:
     return min(usable or 1, _MOST_THREADS)
 
 
-def _load(path: Path, context_tokens: int) -> Any:
+def _load(path: Path, context_tokens: int, slots: int, key: str) -> Any:
     llama = library()
     parameters = llama.CommonParams()
     parameters.model.path = str(path)
-    parameters.n_ctx = context_tokens
-    parameters.n_parallel = 1
+    parameters.n_ctx = context_tokens * slots
+    parameters.n_parallel = slots
+    parameters.kv_unified = False  # each slot has its own share of the context
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads()
     parameters.warmup = False
     parameters.verbosity = 0
     parameters.cache_ram_mib = 256  # prompts asked in turns are read once: 3.5 s, then 0.4 s
-    parameters.api_keys = [secrets.token_hex(16)]  # it listens on the loopback interface as well
+    parameters.api_keys = [key]
     try:
         return llama.Server(parameters)
     except (RuntimeError, ValueError) as error:
@@ -101,14 +139,27 @@ def _load(path: Path, context_tokens: int) -> Any:
         raise WeightsError(message, provider="local", model=path.name) from None
 
 
-def _answer(server: Any, body: Mapping[str, Any], stop: threading.Event) -> Said:
+def _give(give: Callable[[str, int], None], index: int, text: str) -> None:
+    give(storable_text(text), index)
+
+
+def _answer(
+    server: Any,
+    body: Mapping[str, Any],
+    stop: threading.Event,
+    give: Callable[[str], None] | None,
+) -> Said:
     said = Said()
     pieces: list[str] = []
 
     def take(chunk: Any) -> bool:
         # An exception in here would be printed and forgotten by the library.
+        before = len(pieces)
         if isinstance(chunk, dict):
             _take(cast("dict[str, Any]", chunk), said, pieces)
+        if give is not None:
+            for piece in pieces[before:]:
+                give(piece)
         return stop.is_set()
 
     streamed = {**body, "stream": True, "stream_options": {"include_usage": True}}
@@ -156,14 +207,15 @@ class Shelf:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forget)
 
-    def get(self, path: Path, context_tokens: int) -> Loaded:
-        """The loaded weights of the file, with at least that much context."""
+    def get(self, path: Path, context_tokens: int, slots: int = 1) -> Loaded:
+        """The loaded weights of the file, with so many slots and at least that much context."""
         with self._lock:
             found = self._loaded.get(path)
-            if found is None or found.context_tokens < context_tokens:
+            enough = found is not None and found.context_tokens >= context_tokens
+            if found is None or not enough or found.slots != slots:
                 if found is not None:
                     found.close()
-                found = self._loaded[path] = Loaded(path, context_tokens)
+                found = self._loaded[path] = Loaded(path, context_tokens, slots)
             return found
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from opto.errors import ModelError, Timeout
+from opto.errors import InvalidArgument, ModelError, Timeout
 from opto.llm.backend import Backend
 from opto.llm.base import (
     UNKNOWN_USAGE,
@@ -21,13 +21,15 @@ from opto.llm.base import (
     usage_of,
 )
 from opto.llm.llama import SHELF, Loaded, Said, library
+from opto.llm.local_tools import offered, read
 from opto.llm.storable import storable, storable_text
+from opto.llm.stream import sink
 from opto.llm.weights import DEFAULT, checked_path, resolve
 from opto.llm.weights.store import as_file
 
 CONTEXT_TOKENS = 8192
 MAX_TOKENS = 1024
-_OURS = frozenset({"timeout", "model", "n", "stream"})
+_OURS = frozenset({"timeout", "model", "n", "stream", "tools", "tool_choice"})
 
 
 class LocalModel(Backend):
@@ -36,13 +38,16 @@ class LocalModel(Backend):
     The weights are loaded at the first call, once per process however many objects use them. Calls
     from several threads wait for each other. With a `seed` equal calls have equal replies. A call
     takes the options of chat completions: ``max_tokens``, ``temperature``, ``seed``, ``stop``,
-    ``n``, ``response_format`` with a JSON schema, ...; and ``timeout``. Cancelling it ends the
-    generation after the token at which it is.
+    ``n``, ``response_format`` with a JSON schema, ``tools``, ...; and ``timeout``. Cancelling it
+    ends the generation after the token at which it is. Calls of tools are forced to be well-formed
+    by a grammar, for every model; where there are tools, a streamed answer comes in one piece.
 
     Args:
         name: a name of the catalogue ("0.5b"), ``org/repository:file.gguf``, or a path.
         context_tokens: room for prompt and answer together.
         timeout: seconds that one call may take, the wait for its turn included.
+        slots: how many calls may generate at the same time, each with a context of its own. With
+            more than one they are faster together, but a seed no longer makes replies equal.
         options: used for every call, e.g. ``temperature``; those of the call go before them.
 
     Raises, when called:
@@ -60,23 +65,35 @@ class LocalModel(Backend):
         *,
         context_tokens: int | None = None,
         timeout: float = 600.0,
+        slots: int = 1,
         **options: Any,
     ) -> None:
+        if slots < 1:
+            message = f"slots must be at least 1; given: {slots}"
+            raise InvalidArgument(message)
         self.model = self.model_name = name
-        self.timeout, self.options = timeout, options
+        self.timeout, self.options, self.slots = timeout, options, slots
         trained = None if as_file(name) else resolve(name).context_tokens
         self.context_tokens = context_tokens or min(trained or CONTEXT_TOKENS, CONTEXT_TOKENS)
 
     @property
     def abilities(self) -> Abilities:
-        """Small, and forced by its grammar to keep to a schema."""
-        return Abilities(self.context_tokens, json_schema=True, size="small")
+        """Small, and forced by its grammar to keep to a schema and to call tools rightly."""
+        return Abilities(self.context_tokens, json_schema=True, size="small", tools=True)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` has, without the marks that a chat puts around it.
+
+        Raises:
+            ModelError: as a call does, if the weights can't be loaded.
+        """
+        return self._shelved().count(text)
 
     def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         stop = threading.Event()
         future = self._start(messages, options, stop)
         try:
-            return self._completion(future.result(self._seconds(options)))
+            return self._completion(future.result(self._seconds(options)), options)
         except concurrent.futures.TimeoutError:
             raise self._late(options) from None
         finally:
@@ -88,7 +105,8 @@ class LocalModel(Backend):
         stop = threading.Event()
         future = asyncio.wrap_future(self._start(messages, options, stop))
         try:
-            return self._completion(await asyncio.wait_for(future, self._seconds(options)))
+            said = await asyncio.wait_for(future, self._seconds(options))
+            return self._completion(said, options)
         except asyncio.TimeoutError:
             raise self._late(options) from None
         finally:
@@ -97,11 +115,18 @@ class LocalModel(Backend):
     def _start(
         self, messages: Sequence[ChatMessage], options: Mapping[str, Any], stop: threading.Event
     ) -> concurrent.futures.Future[list[Said]]:
+        chosen = {**self.options, **options}
+        offer = offered(messages, chosen)
+        if offer is not None:
+            messages, chosen = offer.messages, offer.options
+        into = sink()
+        give = None if into is None or _may_call(options, self.options) else into.give
+        bodies = request_bodies(messages, chosen)
+        return self._shelved().submit(bodies, stop, give)
+
+    def _shelved(self) -> Loaded:
         library()
-        path = checked_path(self.model).resolve()
-        bodies = request_bodies(messages, {**self.options, **options})
-        loaded: Loaded = SHELF.get(path, self.context_tokens)
-        return loaded.submit(bodies, stop)
+        return SHELF.get(checked_path(self.model).resolve(), self.context_tokens, self.slots)
 
     def _seconds(self, options: Mapping[str, Any]) -> float:
         given = options.get("timeout")
@@ -111,14 +136,15 @@ class LocalModel(Backend):
         message = f"{self.model}: no answer within {self._seconds(options):g} s"
         return Timeout(message, provider=self.provider, model=self.model, attempts=1)
 
-    def _completion(self, answers: Sequence[Said]) -> Completion:
+    def _completion(self, answers: Sequence[Said], options: Mapping[str, Any]) -> Completion:
+        calls = _may_call(options, self.options)
         for said in answers:
             if said.error is not None:
                 said.error.provider, said.error.model = self.provider, self.model
                 said.error.attempts = 1
                 raise said.error
         usages = [usage_of(said.usage) for said in answers]
-        choices = tuple(_choice(said, index) for index, said in enumerate(answers))
+        choices = tuple(_choice(said, index, calls=calls) for index, said in enumerate(answers))
         return Completion(choices, sum(usages, Usage()) if usages else UNKNOWN_USAGE, self.model)
 
     def __repr__(self) -> str:
@@ -145,6 +171,14 @@ def request_bodies(
     return bodies
 
 
-def _choice(said: Said, index: int) -> Choice:
+def _may_call(options: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    """Whether the reply may be a call of a tool."""
+    chosen = {**own, **options}
+    return bool(chosen.get("tools")) and chosen.get("tool_choice") != "none"
+
+
+def _choice(said: Said, index: int, *, calls: bool) -> Choice:
     text = storable_text(said.text)
-    return Choice(Message("assistant", text, (), text != said.text), said.finish_reason, index)
+    content, asked = read(text, index) if calls else (text, ())
+    reason = "tool_calls" if asked and said.finish_reason == "stop" else said.finish_reason
+    return Choice(Message("assistant", content, asked, text != said.text), reason, index)

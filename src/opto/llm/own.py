@@ -10,12 +10,13 @@ from opto.errors import WrongType
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
 from opto.llm.client_kinds import kind_of_client
+from opto.llm.counting import Counting
 from opto.llm.steps import Model, Request, acall, call
 from opto.llm.stream import unstreamed
 from opto.llm.wrapper import name_of
 
 
-class Own(Backend):
+class Own(Counting, Backend):
     """A user's own model, called as it can be called, and counted.
 
     Args:

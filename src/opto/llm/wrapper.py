@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from opto.llm.base import Abilities, ChatMessage, Completion, abilities_of
+from opto.llm.counting import Counting
 from opto.llm.steps import Model, Request, Steps, arun, run
 from opto.llm.stream import Streaming
 
 
-class Wrapper(Streaming, ABC):
+class Wrapper(Counting, Streaming, ABC):
     """A model made of another; a subclass says in `steps` what it does around a call."""
 
     def __init__(self, llm: Model) -> None:
