@@ -1,7 +1,8 @@
 """What a step costs: calls, prompt tokens and seconds, ours beside the original and `textgrad`.
 
-``python -m benchmarks.step_cost`` writes docs/benchmarks/optimizers.md. The agent has three model
-calls, two code functions and five parameters, the batch eight examples, the model 200 ms a call.
+``python -m benchmarks.step_cost --write`` writes docs/benchmarks/optimizers.md. The agent has three
+model calls, two code functions and five parameters, the batch eight examples, the model 200 ms a
+call.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from benchmarks import large_graph
 from benchmarks.subjects import PASSED_ON, environment
 from opto.testing import Fault, ModelServer, Request, completion_json
 from tests.optimizers.helpful import helpful
@@ -34,7 +36,7 @@ ORIGINAL_NEEDS = ("graphviz==0.21", "litellm==1.75.0", "black")
 PREFACE = """\
 # What a step costs
 
-<!-- Written by `python -m benchmarks.step_cost`; don't edit. -->
+<!-- Written by `python -m benchmarks.step_cost --write`; don't edit. -->
 
 One optimisation step (`backward` and `step`) of an agent of three model calls and two code
 functions with five parameters, on a batch of eight examples, each with its own feedback. The model
@@ -138,14 +140,23 @@ def subjects(wanted: Sequence[str]) -> list[tuple[Path, str, str, Path | None]]:
     return found
 
 
-def page(costs: Sequence[Cost], rounds: int) -> str:
+LONG_RUNS = """\
+## The problem of a long run
+
+From the feedback on the output of a run of about 100,000 operations to the text of at most 8,000
+tokens (of three characters) that `OptoPrime` shows of it: `python -m benchmarks.large_graph`. The
+tests ask of such texts how each parameter reaches the output.
+"""
+
+
+def page(costs: Sequence[Cost], rounds: int, long_runs: str) -> str:
     """The page of the documentation."""
     when = datetime.now(timezone.utc).date().isoformat()
     rows = "\n".join(cost.row for cost in costs)
     return (
         f"{PREFACE}\n{when}, CPython {platform.python_version()}, {os.cpu_count()} cores, "
         f"{rounds} runs each.\n\n| library | optimizer | model calls | prompt tokens | seconds "
-        f"| most calls at once |\n|---|---|---|---|---|---|\n{rows}\n"
+        f"| most calls at once |\n|---|---|---|---|---|---|\n{rows}\n\n{LONG_RUNS}\n{long_runs}\n"
     )
 
 
@@ -154,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=["ours", "original", "textgrad"])
+    parser.add_argument("--size", type=int, default=100_000, help="operations of the long runs")
     parser.add_argument("--write", action="store_true", help="write the page of the documentation")
     given = parser.parse_args()
     compared = subjects(given.only)
@@ -161,7 +173,8 @@ def main() -> None:
     for _ in range(given.rounds):
         for index, subject in enumerate(compared):
             runs[index].append(measured(*subject))
-    text = page([median(found) for found in runs.values()], given.rounds)
+    long_runs = large_graph.table(given.size, given.rounds)
+    text = page([median(found) for found in runs.values()], given.rounds, long_runs)
     print(text)
     if given.write:
         PAGE.write_text(text, encoding="utf-8")

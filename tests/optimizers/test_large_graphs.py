@@ -113,9 +113,15 @@ def deep(given: Parameters, size: int) -> Any:
     return value + given["c"]
 
 
+NUMBERS = (loop, nested, tangle, tree)
+
+
+def parameters_of(make: Callable[[Parameters, int], Any]) -> Parameters:
+    return parameters() if make in NUMBERS else {key: text_parameter(key) for key in "abc"}
+
+
 def problem_text(make: Callable[[Parameters, int], Any], size: int, tokens: int) -> str:
-    numbers = make in {loop, nested, tangle, tree}
-    given = parameters() if numbers else {key: text_parameter(key) for key in "abc"}
+    given = parameters_of(make)
     llm = ScriptedModel([])
     optimizer = OptoPrime(list(given.values()), llm=llm, problem_tokens=tokens)
     optimizer.backward(make(given, size), "The result is wrong.")
@@ -184,10 +190,9 @@ def test_a_reader_can_tell_how_each_parameter_reaches_the_output(
 
 @pytest.mark.parametrize("make", SHAPES)
 def test_what_must_stay_whole_does(make: Callable[[Parameters, int], Any]) -> None:
-    numbers = make in {loop, nested, tangle, tree}
     given = {
         key: node(
-            1 if numbers else f"The {key} prompt " * 40,
+            1 if make in NUMBERS else f"The {key} prompt " * 40,
             name=key,
             trainable=True,
             description=f"The hint for {key}. " * 20,

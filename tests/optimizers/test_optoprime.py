@@ -460,3 +460,18 @@ def test_no_state_is_shared() -> None:
     assert two.log == []
     assert two.options == {}
     assert two.memory is not one.memory
+
+
+def test_a_copy_shares_what_was_written_down_and_goes_on_by_itself() -> None:
+    _, optimizer, _ = ready(says(x0=2), says(x0=3))
+    optimizer.step()
+    twin = copy.deepcopy(optimizer)
+    assert twin.log == optimizer.log
+    assert twin.summary_log is not None
+    assert optimizer.summary_log is not None
+    assert twin.summary_log[0] is optimizer.summary_log[0]
+    twin.step(bypassing=True)
+    assert (len(twin.summary_log), len(optimizer.summary_log)) == (2, 1)
+    assert (len(twin.log or ()), len(optimizer.log or ())) == (2, 1)
+    optimizer._note(update={})
+    assert "update" in twin.summary_log[-1]

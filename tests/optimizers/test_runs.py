@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 
 from opto.optimizers.problem import Problem, read_problem
@@ -82,3 +85,14 @@ def test_a_long_run_is_read_late_and_says_the_same() -> None:
         {**whole.variables, **whole.inputs, **whole.others, **whole.outputs},
     )
     assert tuple(Steps(again)) == whole.steps
+
+
+def test_a_long_run_is_copied_pickled_and_compared() -> None:
+    problem = long_problem()
+    assert problem == problem.whole()
+    assert problem.whole() == problem
+    assert problem != long_problem(1501)
+    for twin in (copy.deepcopy(problem), pickle.loads(pickle.dumps(problem))):
+        assert twin == problem
+        assert isinstance(twin.steps, tuple)
+    assert Steps(RUN) != "steps"

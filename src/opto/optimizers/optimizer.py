@@ -30,6 +30,8 @@ from opto.trace.utils import sum_feedback
 Parameter = ParameterNode[Any]
 UpdateDict = dict[Parameter, Any]
 
+_LOGS = ("log", "summary_log")
+
 _log = logging.getLogger(__name__)
 
 
@@ -288,8 +290,13 @@ class Optimizer(ABC):
         memo[id(self)] = twin
         memo[id(self.parameters)] = self.parameters
         memo.update((id(parameter), parameter) for parameter in self.parameters)
+        for name in _LOGS:  # what was written down doesn't change; only the list is its own
+            entries = self.__dict__.get(name)
+            if isinstance(entries, list):
+                memo[id(entries)] = list(cast("list[object]", entries))
         for name, value in self.__dict__.items():
             setattr(twin, name, copy.deepcopy(value, memo))
+        twin._entry = {}
         return twin
 
     def _refuse(self, error: ProposalError) -> None:

@@ -7,7 +7,7 @@ rendering, asking) works on it alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from opto.optimizers.runs import Call, Later, Run, Steps
@@ -52,6 +52,10 @@ class Problem:
             inputs=dict(self.inputs),
             others=dict(self.others),
         )
+
+    def __reduce__(self) -> tuple[type[Problem], tuple[Any, ...]]:
+        whole = self.whole()
+        return Problem, tuple(getattr(whole, item.name) for item in fields(whole))
 
     def bare(self) -> Problem:
         """Return the problem without the run: variables, outputs and feedback."""

@@ -131,6 +131,11 @@ class Steps(Sequence[Step]):
     def __len__(self) -> int:
         return len(self.run.call)
 
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, (Steps, tuple)) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list: it is compared by what it holds
+
 
 class Later(Mapping[str, V]):
     """A mapping that is made when it is first looked into."""

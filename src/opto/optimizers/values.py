@@ -197,17 +197,19 @@ def _list(given: object, current: list[object]) -> list[object]:
 
 def _tuple(given: object, current: tuple[object, ...]) -> tuple[object, ...]:
     if hasattr(current, "_fields"):
-        given = _named_items(given, current)
+        return _named_tuple(given, current)
     items = _items(given, "a tuple, as [1, 2]")
-    if hasattr(current, "_fields"):
-        if len(items) != len(current):
-            raise _refuse(given, f"{len(current)} items")
-        names = cast("tuple[str, ...]", current._fields)
-        hints = hints_of(type(current))
-        fields = zip(items, names, current, strict=True)
-        make = cast("Callable[..., tuple[object, ...]]", type(current))
-        return make(*(_field(item, name, hints, example) for item, name, example in fields))
     return _same_class(tuple(_like(items, current, "tuple")), current)
+
+
+def _named_tuple(given: object, current: Any) -> tuple[object, ...]:
+    items = _items(_named_items(given, current), "a tuple, as [1, 2]")
+    if len(items) != len(current):
+        raise _refuse(given, f"{len(current)} items")
+    hints = hints_of(type(current))
+    fields = zip(items, current._fields, current, strict=True)
+    make = cast("Callable[..., tuple[object, ...]]", type(current))
+    return make(*(_field(item, name, hints, example) for item, name, example in fields))
 
 
 def _named_items(given: object, current: Any) -> object:
