@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from opto.errors import ModelError
+from opto.llm import Limits
 from opto.testing import Fault, ModelServer
+from tests.llm import test_stream
+from tests.llm.fault_rows import SHOWN, failure, shown
 from tests.llm.test_openai_compatible import ROWS, Asked, Row, asynchronous, client, sync
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "faults.md"
@@ -14,11 +18,23 @@ HEAD = """# Faults
 
 What comes of each fault of a provider, with at most three attempts a call, over real HTTP from
 `opto.testing.ModelServer`. This page is made by the tests, which fail if it isn't so:
-`python -m tests.llm.fault_table`.
+`python -m tests.llm.fault_table`. The package's other clients over HTTP share deadlines, retries
+and limits with the one shown here; `tests/llm` holds their own rows.
+
+## Answers
 
 | fault | sync | async |
 |---|---|---|
 """
+STREAMS = """
+## Streams
+
+Before the first piece a stream is tried again as a call is; afterwards nothing is.
+
+| fault | `stream` | `astream` |
+|---|---|---|
+"""
+BOTH = (sync, asynchronous)
 
 
 def outcome(row: Row, ask: Asked) -> str:
@@ -34,13 +50,43 @@ def outcome(row: Row, ask: Asked) -> str:
     return f"{found}, {count} request{'s' if count > 1 else ''}"
 
 
+def midway(fault: Fault, read: Any) -> str:
+    """What a stream that fails after its first pieces comes to."""
+    with ModelServer(fault) as server:
+        limits = Limits(max_bytes=200_000, silence=0.3, timeout=20.0)
+        llm = client(server, timeout=None, limits=limits)
+        found = failure(lambda: read(llm))
+        assert len(server.requests) == 1
+    return f"{found} after the pieces that came"
+
+
+def before(fault: Fault, read: Any) -> str:
+    """What a stream that fails before its first piece comes to."""
+    with ModelServer([fault, "fine then"]) as server:
+        pieces, _ = read(client(server))
+        assert (pieces, len(server.requests)) == (["fine ", "then"], 2)
+    return "answered by the second request"
+
+
+def row(name: str, *found: str) -> str:
+    """A line of a table."""
+    return f"| {' | '.join((name, *found))} |"
+
+
 def page() -> str:
     """The page."""
-    lines = [
-        f"| {name} | {outcome(row, sync)} | {outcome(row, asynchronous)} |"
-        for name, row in ROWS.items()
+    answers = [row(name, *(outcome(fault, ask) for ask in BOTH)) for name, fault in ROWS.items()]
+    answers += [row(name, *(shown(show, ask) for ask in BOTH)) for name, show in SHOWN.items()]
+    reads = (test_stream.sync, test_stream.asynchronous)
+    streams = [
+        row(f"first: {name}", *(before(fault, read) for read in reads))
+        for name, fault in test_stream.BEFORE.items()
     ]
-    return HEAD + "\n".join(lines) + "\n"
+    streams += [
+        row(f"later: {name}", *(midway(fault, read) for read in reads))
+        for name, (fault, _) in test_stream.MIDWAY.items()
+    ]
+    return HEAD + "\n".join(answers) + "\n" + STREAMS + "\n".join(streams) + "\n"
 
 
 if __name__ == "__main__":
