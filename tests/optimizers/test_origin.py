@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opto.optimizers import OptoPrime
+from opto.optimizers import HybridOptimizer, OptoPrime, OptoPrimeMulti
 from opto.optimizers.optimizer import Optimizer, UpdateDict
 from opto.testing import ScriptedModel
 from opto.trace import bundle
@@ -67,6 +68,36 @@ def test_the_model_is_named() -> None:
     optimizer.step()
 
     assert (x.data, x.origin) == (5, FromModel(optimizer.run, 1, "small"))
+
+
+def named(name: str, replies: list[Any]) -> Any:
+    made: Any = ScriptedModel(replies)
+    made.model_name = name
+    return made
+
+
+def test_of_mixed_parameters_each_says_who_proposed_it() -> None:
+    text, number = ParameterNode("a", name="text"), ParameterNode(1, name="number")
+    reply = {"reasoning": "", "answer": "", "suggestion": {text.py_name: "b"}}
+    optimizer = HybridOptimizer(
+        [text, number],
+        named("small", [reply]),
+        bounds={number: (0, 9)},
+        text_optimizer=partial(OptoPrime, form="json"),
+    )
+    optimizer.backward(text + number.call("__str__"), "score: 0.5")
+    optimizer.step()
+
+    assert text.origin == FromModel(optimizer.run, 1, "small")
+    assert number.origin == FromModel(optimizer.run, 1)
+
+
+def test_of_several_models_none_is_named() -> None:
+    x = ParameterNode(1, name="x")
+    first, second = named("first", []), named("second", [])
+
+    assert OptoPrimeMulti([x], llm=first).model_of(x) == "first"
+    assert OptoPrimeMulti([x], llm=first, llm_profiles=[second]).model_of(x) is None
 
 
 def test_what_was_tried_out_leaves_no_trace() -> None:

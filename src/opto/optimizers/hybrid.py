@@ -147,3 +147,9 @@ class HybridOptimizer(Optimizer):
             by_model = copy.copy(self.by_model)
             by_model.restore_state(self._kept_by_model)
             self.by_model = by_model
+
+    def model_of(self, parameter: Parameter) -> str | None:
+        """Return the name of the model's optimizer's model; none proposes what has bounds."""
+        if self.by_model is None or not any(parameter is p for p in self.by_model.parameters):
+            return None
+        return self.by_model.model_of(parameter)

@@ -162,6 +162,10 @@ class OptoPrimeMulti(OptoPrime):
         ]
         return self._at_once([partial(ask, prompt, user) for prompt in prompts])
 
+    def model_of(self, parameter: Parameter) -> str | None:
+        """Return the name of the model; with several it isn't kept whose answer was taken."""
+        return None if self.llm_profiles else super().model_of(parameter)
+
     def _by_models(self, ask: Callable[..., str], system: str, user: str) -> list[str]:
         if not self.llm_profiles:
             message = "multi_llm needs llm_profiles: names of profiles, or models"

@@ -177,12 +177,17 @@ class Optimizer(ABC):
     def update(self, update_dict: Mapping[Parameter, Any]) -> None:
         """Set the values of the trainable parameters; if one can't be set, none is."""
         values = {p: value for p, value in update_dict.items() if p.trainable}
-        set_all(values, dict.fromkeys(values, self.origin()))
+        set_all(values, {parameter: self.origin(parameter) for parameter in values})
 
-    def origin(self) -> Origin:
-        """Return where values are from that this optimizer sets now."""
+    def origin(self, parameter: Parameter) -> Origin:
+        """Return where a value is from that this optimizer sets now."""
+        return FromModel(self.run, self.step_number, self.model_of(parameter))
+
+    def model_of(self, parameter: Parameter) -> str | None:
+        """Return the name of the model that proposes values of a parameter, None if unknown."""
+        del parameter  # one model proposes all
         name = getattr(getattr(self, "llm", None), "model_name", None)
-        return FromModel(self.run, self.step_number, str(name) if name else None)
+        return str(name) if name else None
 
     @contextmanager
     def applied(self, update_dict: Mapping[Parameter, Any]) -> Generator[None]:
