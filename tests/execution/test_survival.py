@@ -18,7 +18,8 @@ import pytest
 
 from opto.errors import ExecutionError
 from opto.execution import Limits, Policy
-from opto.execution.server import MOST_IDLE, Setting, server
+from opto.execution.idle import MOST_IDLE
+from opto.execution.server import Setting, server
 from opto.trace import bundle
 from opto.trace.function import FunModule
 

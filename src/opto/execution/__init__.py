@@ -12,5 +12,20 @@ from opto.execution.policy import Policy as Policy
 from opto.execution.policy import execution as execution
 from opto.execution.policy import isolated as isolated
 from opto.execution.policy import portable as portable
+from opto.execution.transport import Command as Command
+from opto.execution.transport import Connection as Connection
+from opto.execution.transport import Transport as Transport
 
-__all__ = ["COMPUTING", "Limits", "Policy", "Report", "execution", "isolated", "portable", "report"]
+__all__ = [
+    "COMPUTING",
+    "Command",
+    "Connection",
+    "Limits",
+    "Policy",
+    "Report",
+    "Transport",
+    "execution",
+    "isolated",
+    "portable",
+    "report",
+]

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from opto.errors import CannotIsolate
+from opto.execution.conversation import Failure
 from opto.execution.guest import Calls, pack_named, sample
 from opto.execution.isolated import Version, error_of
 from opto.execution.limits import Limits
-from opto.execution.process import Failure
 from opto.execution.sessions import monty, sessions
 from opto.execution.subset import without_lines
 

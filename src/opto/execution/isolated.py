@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from opto.errors import CannotIsolate, NotPlainData
 from opto.execution.callers import Returned, Ticket, callable_of
 from opto.execution.capabilities import names_used
+from opto.execution.conversation import Conversation, Failure, Refused
 from opto.execution.crossing import REMEDIES, Shipment, offenders_of
 from opto.execution.exchange import Exchange
 from opto.execution.limits import is_allowed
 from opto.execution.objects import Kinds
-from opto.execution.process import Failure, Process, Refused
 from opto.execution.raising import exception_of, notes_of, raise_at
 from opto.execution.reading import imports_of, without_our_decorators
-from opto.execution.server import Setting, server
+from opto.execution.server import Server, Setting, server
+from opto.execution.transport import Fleet, fleet
 from opto.execution.wire import encode
 from opto.trace.code import Loaded, Namespace, Surroundings, parsed
 from opto.trace.source import FunctionNode
@@ -173,9 +174,16 @@ class Runner:
 
     def __init__(self, version: Version, policy: Policy) -> None:
         self.version, self.policy = version, policy
-        self.setting = Setting(policy.paths, policy.namespaces)
-        self.idle: deque[tuple[Process, _Given]] = deque()
+        self.idle: deque[tuple[Conversation, _Given]] = deque()
         weakref.finalize(self, _end_all, self.idle)
+
+    @property
+    def host(self) -> Server | Fleet:
+        """What starts processes and keeps the idle ones."""
+        policy = self.policy
+        if policy.transport is not None:
+            return fleet(policy.transport)
+        return server(Setting(policy.paths, policy.namespaces))
 
     def start(self) -> None:
         """Start a process, so that errors of loading show now."""
@@ -209,22 +217,22 @@ class Runner:
 
     # ---- processes ----
 
-    def _taken(self) -> tuple[Process, _Given]:
+    def _taken(self) -> tuple[Conversation, _Given]:
         while self.idle:
             try:
                 process, given = self.idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if process.is_ours() and server(self.setting).unpark(process):
+            if process.is_ours() and self.host.unpark(process):
                 return process, given
         return self._fresh()
 
-    def _fresh(self) -> tuple[Process, _Given]:
+    def _fresh(self) -> tuple[Conversation, _Given]:
         shipment = self.version.shipment
         lessons, values = shipment.taken(), shipment.values()
         given = _Given(values, shipment.encoded(values), len(lessons))
         payload = encode({**self.version.load, "lessons": lessons, "data": given.encoded})
-        process = server(self.setting).spawn(self.policy.limits, self.version.preload)
+        process = self.host.spawn(self.policy.limits, self.version.preload)
         try:
             answer = process.ask(payload, self.policy.limits.seconds)
         except BaseException:
@@ -235,12 +243,12 @@ class Runner:
             raise self._failed(answer, [])
         return process, given
 
-    def _keep(self, process: Process, given: _Given) -> None:
+    def _keep(self, process: Conversation, given: _Given) -> None:
         spent = process.seconds > self.policy.limits.processor_seconds / 2
         if spent or process.has_threads():
             process.kill()
             return
-        server(self.setting).park(process)
+        self.host.park(process)
         self.idle.append((process, given))
 
     # ---- what crosses ----
@@ -336,6 +344,6 @@ def named(
     return [*zip([*names, *numbered], args, strict=False), *kwargs.items()]
 
 
-def _end_all(idle: deque[tuple[Process, _Given]]) -> None:
+def _end_all(idle: deque[tuple[Conversation, _Given]]) -> None:
     while idle:
         idle.pop()[0].kill()

@@ -10,6 +10,7 @@ from typing import Literal
 from opto.execution.isolated import load_isolated
 from opto.execution.limits import COMPUTING, Limits
 from opto.execution.portable import load_portable
+from opto.execution.transport import Transport
 from opto.trace.code import EXECUTION, Loaded, Surroundings, load_in_process
 from opto.trace.origin import UNKNOWN, Origin
 
@@ -30,6 +31,8 @@ class Policy:
         paths: more folders that the code may read and import from.
         namespaces: whether to use namespaces where there are any; Landlock and the system-call
             filter are used in any case.
+        transport: for "isolated", starts the processes in its place, in a container say; see
+            `opto.execution.transport`. What they are locked with is then its business.
     """
 
     name: Name = "isolated"
@@ -38,6 +41,7 @@ class Policy:
     capabilities: frozenset[str] = frozenset()
     paths: tuple[str, ...] = ()
     namespaces: bool = True
+    transport: Transport | None = None
 
     def __call__(
         self, text: str, surroundings: Surroundings, filename: str, origin: Origin

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from opto.errors import CannotIsolate, MalformedMessage, NotPlainData
 from opto.execution.callers import Returned, Ticket, callable_of
 from opto.execution.capabilities import Granted, is_function
+from opto.execution.conversation import Failure
 from opto.execution.crossing import Shipment
 from opto.execution.exchange import DEEPEST, DEPTH
 from opto.execution.guest import Calls, given, taken
 from opto.execution.interpreter import REMEDIES, Feed, Guest
 from opto.execution.isolated import Version, error_of, named, prepared
 from opto.execution.objects import Kinds
-from opto.execution.process import Failure
 from opto.execution.sessions import monty, sessions
 from opto.execution.subset import MODULES, changes_of, unsupported
 from opto.trace.code import Loaded, Surroundings

@@ -12,7 +12,7 @@ from functools import lru_cache
 from types import CodeType
 
 from opto.errors import CodeFailed
-from opto.execution.process import Failure
+from opto.execution.conversation import Failure
 from opto.trace.evidence import notes_of as notes_of
 from opto.trace.evidence import plain_text
 

@@ -8,8 +8,6 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,11 +16,11 @@ from typing import Any
 
 import opto
 from opto.errors import CannotIsolate
+from opto.execution.idle import Idle
 from opto.execution.limits import Limits
 from opto.execution.process import Process
 from opto.execution.wire import decode, encode
 
-MOST_IDLE = 32
 _LARGEST = 1 << 17
 _START_SECONDS = 60.0
 # Libraries that are worth having loaded before the fork: they have no effects when imported.
@@ -74,7 +72,7 @@ def importable(extra: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(path for path in real if os.path.isdir(path)))  # noqa: PTH112 - a string is what is at hand
 
 
-class Server:
+class Server(Idle):
     """A fork server, started at the first need, and again if it ended.
 
     Args:
@@ -82,12 +80,11 @@ class Server:
     """
 
     def __init__(self, setting: Setting) -> None:
+        super().__init__()
         self.setting = setting
-        self.lock = threading.RLock()
         self.control: socket.socket | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.facts: dict[str, Any] = {}
-        self.idle: OrderedDict[int, Process] = OrderedDict()
         atexit.register(self.close)
 
     def spawn(self, limits: Limits, preload: Iterable[str] = ()) -> Process:
@@ -190,28 +187,10 @@ class Server:
         self.process = None
         return (said or b"").decode("utf-8", "replace").strip().rpartition("\n")[2]
 
-    def park(self, process: Process) -> None:
-        """Keep an idle process; the one idle for longest is ended if there are too many."""
-        with self.lock:
-            self.idle[process.pid] = process
-            if len(self.idle) > MOST_IDLE:
-                for pid in [pid for pid, parked in self.idle.items() if parked.ended]:
-                    del self.idle[pid]
-            while len(self.idle) > MOST_IDLE:
-                self.idle.popitem(last=False)[1].kill()
-
-    def unpark(self, process: Process) -> bool:
-        """Take a process into use; False if it was ended meanwhile."""
-        with self.lock:
-            self.idle.pop(process.pid, None)
-            return not process.ended
-
     def close(self) -> None:
         """End the fork server and all its processes."""
         with self.lock:
-            for process in self.idle.values():
-                process.kill()
-            self.idle.clear()
+            self.end_all()
             if self.control is not None:
                 self.control.close()
                 self.control = None

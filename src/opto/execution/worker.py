@@ -143,7 +143,7 @@ def _reseed() -> None:
 def _described(
     error: BaseException, filename: str | None, candidate: list[Candidate]
 ) -> tuple[Any, ...]:
-    """Return what `opto.execution.process.Failure` holds, without what was printed."""
+    """Return what `opto.execution.conversation.Failure` holds, without what was printed."""
     kind = type(error)
     own = candidate[0].filename if candidate else filename
     line, function, entry = 0, "", error.__traceback__
