@@ -99,6 +99,62 @@ def test_a_killed_run_repeats_no_answered_call(tmp_path: Path) -> None:
         assert len({(line["key"], line["number"]) for line in recorded}) == len(recorded) == 40
 
 
+KILLS = """
+import os, random, signal, sys, time
+from opto.llm import Recorded
+path, log = sys.argv[1:]
+chance = random.Random(7)
+
+def note(*words):
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(handle, (" ".join(map(str, words)) + "\\n").encode())
+    os.close(handle)
+
+def model(messages):
+    note("asked", messages[0]["content"])
+    time.sleep(0.0005)
+    return "answer " * 300
+
+def run():
+    llm = Recorded(model, path)
+    for at in range(400):
+        text = llm(messages=[{"role": "user", "content": str(at)}]).text
+        assert text == "answer " * 300
+        note("answered", at)
+    note("done")
+
+for kill in range(101):
+    child = os.fork()
+    if not child:
+        try:
+            run()
+        finally:
+            os._exit(1)
+    if kill < 100:
+        time.sleep(chance.uniform(0.0, 0.06))
+        os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_hundred_kills_at_random_moments_repeat_no_answered_call(tmp_path: Path) -> None:
+    path, log = tmp_path / "run.jsonl", tmp_path / "log"
+    subprocess.run([sys.executable, "-c", KILLS, str(path), str(log)], check=True)
+    asked, answered = list[str](), set[str]()
+    for line in log.read_text().splitlines():
+        what, _, number = line.partition(" ")
+        if what == "asked":
+            assert number not in answered
+            asked.append(number)
+        else:
+            answered.add(number)
+    assert answered >= {str(number) for number in range(400)}
+    assert len(asked) <= 400 + 100  # at most the one that was under way is asked again
+    recorded = [json.loads(line) for line in path.read_text().splitlines() if line[-2:] == "}}"]
+    assert len({line["key"] for line in recorded}) == len(recorded) == 400
+
+
 def test_a_line_that_was_cut_off_is_left_out_wherever_it_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     llm = Recorded(ScriptedModel(["a", "b"]), path)

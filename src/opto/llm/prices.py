@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from opto.llm.base import Usage
 
 DATED = "2026-11-22"
-"""When the table was compared with the providers' lists (by way of genai-prices 0.2.3)."""
+"""When the table was made; prices change, and `usage(prices=...)` goes before it.
+
+It was compared with genai-prices 0.2.3 (PyPI), but for gpt-4o, gpt-4o-mini and gpt-4.1, whose
+prices are those that tokenmath.io/openai-api-pricing-explained (checked 2026-06-21) and
+aimodelcalc.pages.dev/guides/openai-api-pricing.html (June 2026) quote from OpenAI's own list.
+"""
 _MILLION = 1_000_000
 _EDITION = re.compile(r"-(latest|\d{4}-\d\d-\d\d|\d{8})$")
 _FREE = frozenset({"local", "scripted"})
