@@ -40,6 +40,19 @@ def test_what_does_not_is_told_in_words() -> None:
     assert len(told.splitlines()) >= 5
 
 
+class Silent(Next):
+    """Sets values without saying that they are its own."""
+
+    def update(self, update_dict: Any) -> None:
+        for parameter, value in update_dict.items():
+            parameter._set(value)
+
+
+def test_what_does_not_say_where_values_are_from_is_told() -> None:
+    with pytest.raises(AssertionError, match="a value was set as if it were from: unknown"):
+        check_optimizer(Silent)
+
+
 class Reckless(Next):
     """Has no regard for constraints, projections, results or files."""
 

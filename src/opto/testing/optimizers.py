@@ -25,6 +25,7 @@ from opto.errors import ExecutionError, OptoError, ProposalError
 from opto.optimizers import Optimizer
 from opto.trace import bundle, new_scope, node
 from opto.trace.nodes import ParameterNode
+from opto.trace.origin import FromModel
 from opto.trace.projections import Projection
 
 MakeOptimizer = Callable[[list[ParameterNode[Any]]], Optimizer]
@@ -75,6 +76,8 @@ def sets_what_it_returns(make: MakeOptimizer) -> None:
         _expect(parameter in (one, other), "a value for something that isn't its parameter")
         _expect(parameter.data == value, "a value was returned and another one set")
         _expect(type(parameter.data) is int, f"an int became {type(parameter.data).__name__}")
+        says = parameter.origin
+        _expect(isinstance(says, FromModel), f"a value was set as if it were from: {says}")
 
 
 def tries_without_setting(make: MakeOptimizer) -> None:
