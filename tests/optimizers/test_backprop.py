@@ -1,6 +1,9 @@
 from __future__ import annotations
 
-from opto.optimizers.backprop import MOST_ASKED, Gradients, backward_waves
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opto.optimizers.backprop import MOST_ASKED, Flow, Gradients, ways_back
 from opto.optimizers.problem import Entry, Problem, Step
 
 
@@ -17,7 +20,7 @@ def test_gradients() -> None:
     assert gradients.of("a") == ["three", "four"], "an empty summary doesn't lose the feedback"
 
 
-def test_waves_go_from_consumers_to_producers() -> None:
+def test_ways_go_from_consumers_to_producers() -> None:
     steps = (
         Step(1, "p", "f", (("x", "v"),)),
         Step(1, "q", "f", (("x", "v"), ("y", "v"))),
@@ -25,8 +28,12 @@ def test_waves_go_from_consumers_to_producers() -> None:
         Step(2, "r", "g", (("x", "p"), ("y", "q"), ("z", "k"))),
     )
     problem = Problem(steps, {}, {"v": Entry(1)}, {"i": Entry(1)}, {}, {"r": Entry(1)}, ())
-    waves = [[(way.step.output, way.inputs) for way in wave] for wave in backward_waves(problem)]
-    assert waves == [[("r", ("p", "q"))], [("p", ("v",)), ("q", ("v",))]]
+    ways = ways_back(problem)
+    assert [(way.step.output, way.inputs) for way in ways] == [
+        ("r", ("p", "q")),
+        ("p", ("v",)),
+        ("q", ("v",)),
+    ]
 
 
 def test_an_operation_of_many_inputs_comes_in_parts() -> None:
@@ -34,6 +41,36 @@ def test_an_operation_of_many_inputs_comes_in_parts() -> None:
     variables = {f"v{at}": Entry(at) for at in range(many)}
     step = Step(1, "r", "f", tuple((f"x{at}", name) for at, name in enumerate(variables)))
     problem = Problem((step,), {}, variables, {}, {}, {"r": Entry(1)}, ())
-    (wave,) = backward_waves(problem)
-    assert [len(way.inputs) for way in wave] == [MOST_ASKED, MOST_ASKED, 1]
-    assert [name for way in wave for name in way.inputs] == list(variables)
+    ways = ways_back(problem)
+    assert [len(way.inputs) for way in ways] == [MOST_ASKED, MOST_ASKED, 1]
+    assert [name for way in ways for name in way.inputs] == list(variables)
+
+
+def test_feedback_is_told_in_order_whichever_came_first() -> None:
+    gradients = Gradients([("a", "given")])
+    gradients.add("a", "late", order=7)
+    gradients.add("a", "early", order=2)
+    assert gradients.of("a") == ["given", "early", "late"]
+
+
+@given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=3), max_size=20), st.data())
+def test_an_operation_waits_for_all_that_use_its_result(
+    picks: list[list[int]], data: st.DataObject
+) -> None:
+    names = ["v"]
+    steps: list[Step] = []
+    for at, pick in enumerate(picks):
+        used = tuple((f"x{i}", names[p % len(names)]) for i, p in enumerate(pick))
+        steps.append(Step(at + 1, f"r{at}", "f", used))
+        names.append(f"r{at}")
+    ways = ways_back(Problem(tuple(steps), {}, {"v": Entry(1)}, {}, {}, {}, ()))
+    flow = Flow(ways)
+    passed: list[int] = []
+    ready = flow.first()
+    while ready:
+        at = ready.pop(data.draw(st.integers(0, len(ready) - 1)))
+        users = [i for i, way in enumerate(ways) if ways[at].step.output in way.inputs]
+        assert set(users) <= set(passed)
+        passed.append(at)
+        ready += flow.after(at)
+    assert sorted(passed) == list(range(len(ways)))

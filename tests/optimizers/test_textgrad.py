@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -146,6 +147,36 @@ def test_parameters_are_updated_all_or_none() -> None:
     assert optimizer.step() == {}
     assert (x.data, y.data) == (1, 2)
     assert "y0: expected an int" in optimizer.refused[0].reason
+
+
+def test_all_that_was_refused_is_told() -> None:
+    x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
+    rules = Rules(x0="few", y0="many")
+    optimizer = TextGrad([x, y], llm=rules)
+    optimizer.backward(x + y, "more")
+    assert optimizer.step() == {}
+    assert re.search("x0: expected an int.*; y0: expected an int", optimizer.refused[0].reason)
+    optimizer.step()
+    assert len([prompt for prompt in rules.about("Name: ") if "expected an int" in prompt]) == 2
+
+
+def test_what_comes_first_does_not_wait_for_what_is_beside_it() -> None:
+    """A chain is followed to its end while a call of another one is still under way."""
+    x, y = node("a", name="x", trainable=True), node("b", name="y", trainable=True)
+    slow = threading.Event()
+
+    def answer(messages: Sequence[Mapping[str, Any]]) -> str:
+        prompt = messages[1]["content"]
+        if "Operation: upper" in prompt:
+            assert slow.wait(20), "the other chain has to be followed meanwhile"
+        if "Operation: concat" in prompt and "x0 = a" in prompt:
+            slow.set()
+        return "<IMPROVED_VARIABLE>c</IMPROVED_VARIABLE>"
+
+    optimizer = TextGrad([x, y], llm=ScriptedModel(answer))
+    optimizer.backward((x + "1").lower(), "more")
+    optimizer.backward((y + "2").upper(), "more")
+    assert optimizer.step() == {x: "c", y: "c"}
 
 
 def test_only_what_depends_on_a_parameter_is_asked_about() -> None:

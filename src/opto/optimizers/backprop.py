@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from opto.optimizers.problem import Problem, Step
@@ -15,23 +15,24 @@ class Gradients:
     """What was said of each value; what is said twice of one value counts once."""
 
     def __init__(self, feedbacks: Iterable[tuple[str, str]] = ()) -> None:
-        self._texts: dict[str, dict[str, None]] = {}
+        self._said: dict[str, list[tuple[int, str]]] = {}
         for name, text in feedbacks:
             self.add(name, text)
 
-    def add(self, name: str, text: str) -> None:
-        """Add a feedback on a value."""
+    def add(self, name: str, text: str, order: int = -1) -> None:
+        """Add a feedback on a value; they are told by their order, whichever came first."""
         if text.strip():
-            self._texts.setdefault(name, {})[text.strip()] = None
+            self._said.setdefault(name, []).append((order, text.strip()))
 
     def replace(self, name: str, texts: Iterable[str]) -> None:
         """Put other feedbacks in the place of all on a value, unless they are empty."""
-        kept = {text.strip(): None for text in texts if text.strip()}
-        self._texts[name] = kept or self._texts.get(name, {})
+        kept = [(-1, text.strip()) for text in texts if text.strip()]
+        self._said[name] = kept or self._said.get(name, [])
 
     def of(self, name: str) -> list[str]:
         """Return all feedbacks on a value."""
-        return list(self._texts.get(name, ()))
+        said = sorted(self._said.get(name, ()), key=lambda pair: pair[0])
+        return list(dict.fromkeys(text for _, text in said))
 
     def text(self, name: str) -> str:
         """Return all feedbacks on a value as one text; empty if there is none."""
@@ -51,11 +52,10 @@ class Way(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def backward_waves(problem: Problem) -> Iterator[list[Way]]:
-    """Yield the operations between variables and outputs, consumers first.
+def ways_back(problem: Problem) -> list[Way]:
+    """Return the operations between variables and outputs, consumers first.
 
-    Those of one wave don't need one another's feedback. An operation of very many inputs comes
-    several times.
+    An operation of very many inputs comes several times, each time with some of them.
     """
     depends = set(problem.variables)
     ways: list[Way] = []
@@ -65,11 +65,36 @@ def backward_waves(problem: Problem) -> Iterator[list[Way]]:
             depends.add(step.output)
             ways.append(Way(step, inputs))
     ways.sort(key=lambda way: way.step.level, reverse=True)
-    for _, wave in groupby(ways, key=lambda way: way.step.level):
-        yield [part for way in wave for part in _parts(way)]
+    return [
+        Way(way.step, way.inputs[at : at + MOST_ASKED])
+        for way in ways
+        for at in range(0, len(way.inputs), MOST_ASKED)
+    ]
 
 
-def _parts(way: Way) -> Iterator[Way]:
-    """Yield an operation of very many inputs several times, each time with some of them."""
-    for at in range(0, len(way.inputs), MOST_ASKED):
-        yield Way(way.step, way.inputs[at : at + MOST_ASKED])
+class Flow:
+    """Which operations feedback can pass next: those to whose result nobody adds any more.
+
+    Args:
+        ways: the operations; they are meant by their number here.
+    """
+
+    def __init__(self, ways: Sequence[Way]) -> None:
+        self._ways = ways
+        self._left = Counter(name for way in ways for name in way.inputs)
+        self._of_result: dict[str, list[int]] = {}
+        for number, way in enumerate(ways):
+            self._of_result.setdefault(way.step.output, []).append(number)
+
+    def first(self) -> list[int]:
+        """Return the operations that can be passed at once."""
+        return [at for at, way in enumerate(self._ways) if not self._left[way.step.output]]
+
+    def after(self, number: int) -> list[int]:
+        """Return the operations that can be passed now that this one was."""
+        found: list[int] = []
+        for name in self._ways[number].inputs:
+            self._left[name] -= 1
+            if not self._left[name]:
+                found += self._of_result.get(name, ())
+        return found

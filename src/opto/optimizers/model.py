@@ -6,8 +6,6 @@ import logging
 import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -18,6 +16,7 @@ from opto.llm.base import completion_of
 from opto.optimizers.bounds import within_bounds
 from opto.optimizers.budget import Budget
 from opto.optimizers.code import checked_code, main_function
+from opto.optimizers.concurrent import at_once
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Optimizer, Parameter, UpdateDict
 from opto.optimizers.parsing import parse_reply
@@ -33,7 +32,6 @@ T = TypeVar("T")
 
 MODELS: Registry[Model] = Registry("model", group="opto.models")
 TEMPERATURE = 0.8  # of candidates, if the user set none
-_MOST_THREADS = 32
 _REFUSALS_SHOWN = 3
 
 _log = logging.getLogger(__name__)
@@ -184,11 +182,27 @@ class ModelOptimizer(Optimizer, ABC):
 
     def concurrently(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Run independent calls at the same time; the results come in order."""
-        if len(calls) < 2:
-            return [call() for call in calls]
-        with ThreadPoolExecutor(min(len(calls), _MOST_THREADS)) as pool:
-            running = [pool.submit(copy_context().run, call) for call in calls]
-            return [task.result() for task in running]
+        return at_once(calls)
+
+    def together(self, makers: Sequence[Callable[[], UpdateDict]]) -> UpdateDict:
+        """Make the parts of an update at the same time and put them together.
+
+        Raises:
+            ProposalError: some can't be used; it has all the reasons.
+        """
+        update: UpdateDict = {}
+        refused: list[ProposalError] = []
+        for part in self.concurrently([_attempted(maker) for maker in makers]):
+            if isinstance(part, ProposalError):
+                refused.append(part)
+            else:
+                update.update(part)
+        if len(refused) > 1:
+            message = "; ".join(error.reason for error in refused)
+            raise ProposalError(message, reply=refused[0].reply) from refused[0]
+        if refused:
+            raise refused[0]
+        return update
 
     # ---- replies ---------------------------------------------------------------------------------
 
@@ -247,7 +261,7 @@ class ModelOptimizer(Optimizer, ABC):
         """
         refusals: list[ProposalError] = []
         scored: list[tuple[float, UpdateDict]] = []
-        for made in self.concurrently([_attempt(maker) for maker in makers]):
+        for made in self.concurrently([_attempted(maker) for maker in makers]):
             found = made if isinstance(made, ProposalError) else self._scored(made, select)
             if isinstance(found, ProposalError):
                 refusals.append(found)
@@ -322,7 +336,7 @@ def value_for(parameter: Parameter, value: object) -> object:
     return checked_code(str(value), str(parameter._data), parameter._constraint)
 
 
-def _attempt(maker: Callable[[], UpdateDict]) -> Callable[[], UpdateDict | ProposalError]:
+def _attempted(maker: Callable[[], UpdateDict]) -> Callable[[], UpdateDict | ProposalError]:
     def attempt() -> UpdateDict | ProposalError:
         try:
             return maker()

@@ -269,10 +269,7 @@ class OptoPrime(ModelOptimizer):
         self, requests: Sequence[Request], verbose: Verbose, options: Mapping[str, Any]
     ) -> UpdateDict:
         asks = [partial(self._answer, request, verbose, options) for request in requests]
-        update: UpdateDict = {}
-        for part in self.concurrently(asks):
-            update.update(part)
-        return update
+        return self.together(asks)
 
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}

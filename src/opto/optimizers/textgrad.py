@@ -12,8 +12,9 @@ from functools import partial
 from typing import Any
 
 from opto.errors import ProposalError
-from opto.optimizers.backprop import Gradients, backward_waves
+from opto.optimizers.backprop import Flow, Gradients, ways_back
 from opto.optimizers.buffers import FIFOBuffer
+from opto.optimizers.concurrent import Once, as_they_come
 from opto.optimizers.model import ModelOptimizer, Verbose
 from opto.optimizers.names import Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
@@ -84,9 +85,7 @@ class TextGrad(ModelOptimizer):
         found = {name: text for name in problem.variables if (text := gradients.text(name))}
         self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in found.items()))
         asks = [partial(self._updated, problem, name, found[name], verbose) for name in found]
-        update: UpdateDict = {}
-        for part in self.concurrently(asks):
-            update.update(part)
+        update = self.together(asks)
         for name, text in found.items():
             self.memory[name].add(text)
         return update
@@ -103,13 +102,23 @@ class TextGrad(ModelOptimizer):
         """Return the feedback on every value that depends on a variable."""
         gradients = Gradients(problem.feedbacks)
         questions = Questions(problem, self.prompts, self.budget, self.print_limit)
-        for wave in backward_waves(problem):
-            ways = [way for way in wave if gradients.text(way.step.output)]
-            self._summarise([way.step.output for way in ways], questions, gradients, verbose)
-            asked = [questions.backward(way, gradients.text(way.step.output)) for way in ways]
-            for way, answer in zip(ways, self._answers(asked, verbose), strict=True):
-                for name, text in _shared(answer, way.inputs):
-                    gradients.add(name, text)
+        ways = ways_back(problem)
+        flow = Flow(ways)
+        once = Once[Question, str](lambda question: self.call_llm(*question, verbose))
+
+        def asked(at: int) -> str:
+            output = ways[at].step.output
+            if not gradients.of(output):
+                return ""
+            self._summarise([output], questions, gradients, verbose)
+            return once(questions.backward(ways[at], gradients.text(output)))
+
+        def told(at: int, answer: str) -> list[int]:
+            for name, text in _shared(answer, ways[at].inputs) if answer else ():
+                gradients.add(name, text, order=at)
+            return flow.after(at)
+
+        as_they_come(flow.first(), asked, told)
         self._summarise(list(problem.variables), questions, gradients, verbose)
         return gradients
 
