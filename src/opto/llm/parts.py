@@ -13,16 +13,17 @@ Image: TypeAlias = "str | bytes | Path"
 _KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"GIF8": "gif", b"RIFF": "webp"}
 
 
-def content(text: str, images: Sequence[Image] = ()) -> str | list[dict[str, Any]]:
+def content(text: str | list[Any], images: Sequence[Image] = ()) -> str | list[dict[str, Any]]:
     """What a message says: the text alone, or parts if there are images.
 
     Args:
-        text: the words.
+        text: the words, or content parts of their own.
         images: URLs, paths, or the bytes of PNG, JPEG, GIF or WebP files.
     """
     if not images:
         return text
-    return [{"type": "text", "text": text}, *(image_part(image) for image in images)]
+    said = text if isinstance(text, list) else [{"type": "text", "text": text}]
+    return [*said, *(image_part(image) for image in images)]
 
 
 def image_part(image: Image) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """What a wrapper does, written once for callers that wait and for those that await.
 
-A wrapper's work is a generator. It yields `Ask` to ask the model inside and `Wait` to let time
-pass, and returns what it found; `run` and `arun` do what it asks for. A failure of the model is
-raised where the generator asked.
+A wrapper's work is a generator. It yields `Ask` to ask the model inside, `Wait` to let time pass
+and `Work` to do something else, and returns what it found; `run` and `arun` do what it asks for. A
+failure of the model is raised where the generator asked.
 """
 
 from __future__ import annotations
@@ -53,7 +53,21 @@ class Wait(NamedTuple):
     until: concurrent.futures.Future[None] | None = None
 
 
-Steps: TypeAlias = Generator[Ask | Wait, Any, T]
+class Work(NamedTuple):
+    """Do something that may take a while; the generator is sent what comes of it.
+
+    It runs here, or in a thread where a loop must not wait; what can be awaited is.
+    """
+
+    do: Callable[[], Any]
+
+
+Steps: TypeAlias = Generator[Ask | Wait | Work, Any, T]
+
+
+def done(do: Callable[[], Any]) -> Steps[Any]:
+    """The step that does it."""
+    return (yield Work(do))
 
 
 def asked(llm: Model, request: Request) -> Steps[Completion]:
@@ -76,6 +90,8 @@ def run(steps: Steps[T]) -> T:
         try:
             if isinstance(step, Ask):
                 value = call(*step)
+            elif isinstance(step, Work):
+                value = _waited(step.do())
             else:
                 _pause(step)
         except BaseException as raised:  # noqa: BLE001 - raised again in the generator
@@ -96,6 +112,9 @@ async def arun(steps: Steps[T]) -> T:
         try:
             if isinstance(step, Ask):
                 value = await acall(*step)
+            elif isinstance(step, Work):
+                value = await asyncio.to_thread(step.do)
+                value = await value if inspect.isawaitable(value) else value
             else:
                 await _apause(step)
         except BaseException as raised:  # noqa: BLE001 - raised again in the generator
@@ -105,9 +124,7 @@ async def arun(steps: Steps[T]) -> T:
 def call(llm: Model, request: Request) -> Completion:
     """Ask `llm` and wait; an asynchronous one runs on a loop in another thread."""
     reply = llm(messages=request.messages, **request.options)
-    if inspect.isawaitable(reply):
-        reply = OWN_LOOP.run(_awaited(reply))
-    return completion_of(reply)
+    return completion_of(_waited(reply))
 
 
 async def acall(llm: Model, request: Request) -> Completion:
@@ -125,6 +142,10 @@ def is_async(llm: Model) -> bool:
     return inspect.iscoroutinefunction(llm) or inspect.iscoroutinefunction(
         getattr(llm, "__call__", None)  # noqa: B004 - an object's own, not whether it has one
     )
+
+
+def _waited(value: Any) -> Any:
+    return OWN_LOOP.run(_awaited(value)) if inspect.isawaitable(value) else value
 
 
 async def _awaited(reply: Any) -> Any:

@@ -3,19 +3,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import pickle
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from opto.errors import ExecutionError, InvalidArgument, ServerError, WrongType
 from opto.features.flows.compose import ChatHistory, TracedLLM
+from opto.features.flows.tools import Toolbox
 from opto.features.flows.types import TraceObject
 from opto.features.predefined_agents import BasicLearner, Learner, call_llm
-from opto.llm import Choice, Completion, Message, usage
+from opto.llm import (
+    AnthropicModel,
+    Choice,
+    Completion,
+    GeminiModel,
+    Message,
+    OpenAICompatible,
+    usage,
+)
 from opto.llm.parts import content
+from opto.llm.schema import check_schema
 from opto.optimizers import OptoPrime
-from opto.testing import ScriptedModel
+from opto.testing import ModelServer, ScriptedModel, completion_json
+from opto.testing.dialects import candidates_json, message_json
 from opto.trace import Node, bundle, node
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -170,12 +182,175 @@ def test_what_goes_wrong_is_told_to_the_model(name: str, arguments: str, said: s
 def test_a_model_that_only_wants_tools_has_to_answer_at_last() -> None:
     model = ScriptedModel([*[wants(("plain", '{"n": 1}'))] * 2, "Well."])
     assert TracedLLM(llm=model, tools=[plain], max_rounds=2)("x").data == "Well."
-    assert "tools" not in model.calls[-1].options
+    assert model.calls[-1].options["tool_choice"] == "none"
 
 
 def test_a_tool_needs_a_name() -> None:
     with pytest.raises(InvalidArgument, match="needs a name"):
         TracedLLM(llm=ScriptedModel("x"), tools=[lambda n: n])
+
+
+async def later(n: int) -> int:
+    """Add one, later."""
+    await asyncio.sleep(0)
+    return n + 1
+
+
+async def broken(n: int) -> int:
+    """Fail."""
+    message = f"no {n}"
+    raise ValueError(message)
+
+
+def chat(llm: TracedLLM, query: Any, **options: Any) -> Any:
+    return llm(query, **options)
+
+
+def achat(llm: TracedLLM, query: Any, **options: Any) -> Any:
+    return asyncio.run(llm.aforward(query, **options))
+
+
+both = pytest.mark.parametrize("ask", [chat, achat])
+
+
+@both
+def test_tools_may_be_asynchronous(ask: Any) -> None:
+    asked = wants(("later", '{"n": 1}'), ("broken", '{"n": 1}'), ("legs", '{"animal": "ant"}'))
+    model = ScriptedModel([asked, "done"])
+    answer = ask(TracedLLM(llm=model, tools=[later, broken, legs]), "x")
+    assert answer.data == "done"
+    told = [message["content"] for message in model.calls[1].messages[-3:]]
+    assert told == ["2", "broken failed: ValueError: no 1", "8"]
+    assert [parent.data for parent in answer.parents[1:]] == [2, told[1], 8]
+
+
+def test_a_slow_tool_keeps_no_loop_from_other_work() -> None:
+    started, ready = threading.Event(), threading.Event()
+
+    def waits() -> bool:
+        """Wait for the loop."""
+        started.set()
+        return ready.wait(20)
+
+    async def together() -> Any:
+        model = ScriptedModel([wants(("waits", "{}")), "done"])
+        task = asyncio.create_task(TracedLLM(llm=model, tools=[waits]).aforward("x"))
+        await asyncio.to_thread(started.wait, 20)
+        ready.set()  # from the loop, while the tool waits
+        answer = await task
+        return answer.parents[-1].data
+
+    assert asyncio.run(together()) is True
+
+
+@both
+def test_several_turns_with_tools_images_and_a_prompt_to_train(ask: Any) -> None:
+    model = ScriptedModel([wants(("legs", '{"animal": "ant"}')), "six", "as I said, six"])
+    llm = TracedLLM("Count.", model, chat_history_on=True, trainable=True, tools=[legs])
+    first = ask(llm, "How many legs?", images=[PNG])
+    second = ask(llm, node("Sure?", name="doubt"))
+    assert [message["role"] for message in model.calls[2].messages] == [
+        *("system", "user", "assistant", "user"),
+    ]
+    assert model.calls[2].messages[1]["content"][1]["type"] == "image_url"
+    assert first in second.parents
+    assert len(llm.chat_history) == 4
+    second.backward("Be exact.")
+    assert llm.system_prompt is not None
+    assert llm.system_prompt.feedback
+    (parameter,) = llm.parameters()
+    parameter._set("Count twice.")
+    model._replies.append("seven")
+    ask(llm, "Again?")
+    assert model.calls[3].messages[0] == {"role": "system", "content": "Count twice."}
+
+
+@both
+def test_a_query_may_be_parts(ask: Any) -> None:
+    model = ScriptedModel("fine")
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    llm = TracedLLM(llm=model)
+    ask(llm, parts)
+    ask(llm, node(parts), images=["https://example.org/a.jpg"])
+    assert model.calls[0].messages[0]["content"] == parts
+    assert [part["type"] for part in model.calls[1].messages[0]["content"]] == [
+        *("text", "text", "image_url"),
+    ]
+
+
+def typed(
+    kind: Literal["ant", "spider"],
+    many: list[int],
+    where: Annotated[str, "a city"],
+    maybe: int | None = None,
+    pairs: tuple[str, int] = ("a", 1),
+    thing: object = None,
+) -> str:
+    """Take all kinds."""
+    return f"{kind}{many}{where}{maybe}{pairs}{thing}"
+
+
+def test_what_a_tool_takes_is_read_from_its_annotations() -> None:
+    (declared,) = Toolbox([typed]).declared()
+    parameters = declared["function"]["parameters"]
+    assert parameters["required"] == ["kind", "many", "where"]
+    assert parameters["properties"] == {
+        "kind": {"enum": ["ant", "spider"]},
+        "many": {"type": "array", "items": {"type": "integer"}},
+        "where": {"type": "string", "description": "a city"},
+        "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        "pairs": {"type": "array"},
+        "thing": {},
+    }
+    check_schema(parameters)
+
+
+def openai_call() -> Any:
+    reply = completion_json("")
+    call = {"name": "legs", "arguments": '{"animal": "ant"}'}
+    reply["choices"][0]["message"] = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "c1", "type": "function", "function": call}],
+    }
+    return reply
+
+
+def anthropic_call() -> Any:
+    use = {"type": "tool_use", "id": "c1", "name": "legs", "input": {"animal": "ant"}}
+    return {**message_json(""), "content": [use], "stop_reason": "tool_use"}
+
+
+def google_call() -> Any:
+    part = {"functionCall": {"name": "legs", "args": {"animal": "ant"}}}
+    content = {"role": "model", "parts": [part]}
+    return {**candidates_json(""), "candidates": [{"content": content, "finishReason": "STOP"}]}
+
+
+@both
+@pytest.mark.parametrize(
+    ("kind", "first"),
+    [
+        (OpenAICompatible, openai_call),
+        (AnthropicModel, anthropic_call),
+        (GeminiModel, google_call),
+    ],
+)
+def test_every_protocol_carries_tools_images_and_turns(kind: Any, first: Any, ask: Any) -> None:
+    with ModelServer([first(), "Six.", "Yes."]) as server:
+        model = kind("m", server.url)
+        llm = TracedLLM("Count.", model, tools=[legs], chat_history_on=True, trainable=True)
+        answer = ask(llm, "How many?", images=[PNG])
+        again = ask(llm, "Sure?")
+        bodies = [repr(request.body) for request in server.requests]
+    assert (answer.data, again.data) == ("Six.", "Yes.")
+    assert answer.parents[2].data == 8
+    encoded = base64.b64encode(PNG).decode()
+    assert [encoded in body for body in bodies] == [True, True, True]
+    assert "8" in bodies[1]
+    assert "Six." in bodies[2]
+    again.backward("right")
+    assert llm.parameters()[0].feedback
 
 
 # ---- images --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from opto.errors import ModelError, WrongType
@@ -12,7 +13,7 @@ from opto.features.flows.tools import Toolbox, shown
 from opto.llm import LLM, Completion
 from opto.llm.own import as_model
 from opto.llm.parts import Image, content
-from opto.llm.steps import Request, Steps, arun, asked, run
+from opto.llm.steps import Request, Steps, arun, asked, done, run
 from opto.trace import Node, node
 from opto.trace.core import MessageNode, apply
 from opto.trace.modules import Model
@@ -34,7 +35,9 @@ class TracedLLM(Model):
         chat_history_on: whether each call is told of those before it.
         trainable: whether the system prompt is a parameter.
         model_name: begins the names of the nodes; ``TracedLLM<i>`` if None.
-        tools: functions that the model may call; those that are bundled become nodes.
+        tools: functions, also asynchronous ones, that the model may call; those that are bundled
+            become nodes. What they take is read from their annotations: ``Literal``, ``list[int]``,
+            ``Annotated[str, "the city"]``, ...
         options: of each call of the model, e.g. ``temperature``; ``max_rounds`` (5) is how often
             the model may ask for tools before it has to answer.
 
@@ -76,7 +79,7 @@ class TracedLLM(Model):
         """Answer; the node's value is the text.
 
         Args:
-            user_query: a text, or a node of one.
+            user_query: a text, a list of content parts, or a node of one.
             chat_history_on: goes before the setting of the object.
             images: URLs, paths or bytes, told with the query.
 
@@ -128,7 +131,7 @@ class _Call:
         for at, turn in enumerate(history):
             self.inputs[f"history_{at}"] = turn.content
         self.inputs["user_query"] = self.query
-        self.said = content(str(text), images)
+        self.said = content(text if isinstance(text, list) else str(text), images)
         self.messages.append({"role": "user", "content": self.said})
 
     def steps(self) -> Steps[Completion]:
@@ -145,11 +148,13 @@ class _Call:
             told = {"role": "assistant", "content": said, "tool_calls": [dict(c) for c in wanted]}
             self.messages.append(told)
             for one in wanted:
-                self._use(one)
-        return (yield from asked(self.owner.llm, Request(self.messages, self.owner.options)))
+                self._use(one, (yield from done(partial(tools.call, one))))
+        # Services want the tools that a conversation speaks of, even if none may be used any more.
+        last = {"tools": tools.declared(), "tool_choice": "none"} if tools.functions else {}
+        request = Request(self.messages, {**self.owner.options, **last})
+        return (yield from asked(self.owner.llm, request))
 
-    def _use(self, wanted: Any) -> None:
-        result = self.owner.toolbox.call(wanted)
+    def _use(self, wanted: Any, result: Any) -> None:
         name = f"tool_{sum(key.startswith('tool_') for key in self.inputs)}"
         self.inputs[name] = result if isinstance(result, Node) else node(result, name=name)
         told = {"role": "tool", "tool_call_id": wanted.get("id", ""), "content": shown(result)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast, get_type_hints
+import types
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from opto.errors import InvalidArgument
 from opto.trace import Node
@@ -16,7 +17,10 @@ _TYPES: Mapping[Any, str] = {
     float: "number",
     bool: "boolean",
     list: "array",
+    tuple: "array",
+    set: "array",
     dict: "object",
+    type(None): "null",
 }
 _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -39,6 +43,9 @@ class Toolbox:
 
         Args:
             asked: one of the tool calls of a message.
+
+        Returns:
+            What the tool gives; something to await for one that is asynchronous.
         """
         function = cast("Mapping[str, Any]", asked.get("function") or {})
         name = str(function.get("name"))
@@ -51,9 +58,21 @@ class Toolbox:
         if not isinstance(arguments, dict):
             return f"the arguments of {name} should be an object"
         try:
-            return self.functions[name](**cast("dict[str, Any]", arguments))
+            result = self.functions[name](**cast("dict[str, Any]", arguments))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is the model's to know
-            return f"{name} failed: {type(error).__name__}: {error}"
+            return _failure(name, error)
+        return _later(name, result) if inspect.isawaitable(result) else result
+
+
+async def _later(name: str, result: Awaitable[Any]) -> Any:
+    try:
+        return await result
+    except Exception as error:  # noqa: BLE001 - likewise
+        return _failure(name, error)
+
+
+def _failure(name: str, error: Exception) -> str:
+    return f"{name} failed: {type(error).__name__}: {error}"
 
 
 def shown(result: Any) -> str:
@@ -89,12 +108,25 @@ def _declared(name: str, function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _type(hint: Any) -> dict[str, Any]:
-    known = _TYPES.get(getattr(hint, "__origin__", hint))
+    """The JSON schema of what a parameter takes; empty if it may be anything."""
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind is Annotated:
+        notes = [note for note in inner[1:] if isinstance(note, str)]
+        return {**_type(inner[0]), **({"description": notes[0]} if notes else {})}
+    if kind is Literal:
+        return {"enum": list(inner)}
+    if kind is Union or kind is getattr(types, "UnionType", None):
+        choices = [_type(one) for one in inner]
+        return {"anyOf": choices} if all(choices) else {}
+    known = _TYPES.get(kind)
+    if known == "array" and inner and (kind is not tuple or inner[1:] == (...,)):
+        items = _type(inner[0])
+        return {"type": known, **({"items": items} if items else {})}
     return {"type": known} if known else {}
 
 
 def _hints(function: Any) -> dict[str, Any]:
     try:
-        return get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except (NameError, TypeError):
         return {}
