@@ -61,10 +61,11 @@ def rows_of(path: Path, protocol: int) -> list[Row]:
 
 
 def spent(rows: Iterable[Row]) -> dict[str, float]:
-    """Return the mean seconds that a row of each subject took."""
+    """Return the mean seconds that a row of each subject took, of those of the whole run."""
     found: dict[str, list[float]] = {}
     for row in rows:
-        found.setdefault(row["subject"], []).append(row["wall_seconds"])
+        at_once = row["settings"].get("slots", 1)
+        found.setdefault(row["subject"], []).append(row["wall_seconds"] / at_once)
     return {name: statistics.mean(seconds) for name, seconds in found.items()}
 
 
@@ -145,12 +146,12 @@ def solve_table(rows: Sequence[Row]) -> str:
 
 
 def cost_table(rows: Sequence[Row]) -> str:
-    """Write what it took: calls of those that solved, tokens and seconds of all."""
+    """Write what it took: calls of those that solved, and tokens of all."""
     head = (
         "| optimizer | calls to solve, median (range) | calls, mean | prompt tokens a call "
-        "| reply tokens a call | model seconds a task | steps that raised | ended early |"
+        "| reply tokens a call | steps that raised | ended early |"
     )
-    lines = [head, "|---" * 8 + "|"]
+    lines = [head, "|---" * 7 + "|"]
     for name in _names(rows):
         mine = [row for row in rows if row["subject"] == name]
         used = [row["calls"] for row in mine if row["solved"]]
@@ -161,7 +162,6 @@ def cost_table(rows: Sequence[Row]) -> str:
             f"| {name} | {to_solve} | {calls / len(mine):.1f} "
             f"| {sum(row['prompt_tokens'] for row in mine) / each:,.0f} "
             f"| {sum(row['completion_tokens'] for row in mine) / each:,.0f} "
-            f"| {sum(row['model_seconds'] for row in mine) / len(mine):.0f} "
             f"| {sum(row.get('failed_steps', 0) for row in mine)} "
             f"| {sum(row['error'].startswith('ended') for row in mine)} |"
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ from opto.trace import node
 
 CALLS = 8
 ROUNDS = 8
+CPU_SECONDS = 120  # code that a model wrote may never end
+MEMORY = 8 * 1024**3  # bytes
 PATIENCE = 900.0  # seconds for a call; other work may have the machine
 _ERROR = 200
 
@@ -185,6 +188,8 @@ def solve(job: Mapping[str, Any], model: Callable[..., Any]) -> Result:
 def main() -> None:
     """Print the result as JSON, in the last line."""
     job = json.loads(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 5))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     node(0)  # what a library does at its first node isn't measured
     print(json.dumps(asdict(solve(job, model_of(job["library"], job["url"])))))
 

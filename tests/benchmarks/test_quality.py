@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("fcntl")  # the benchmark is for Unix
+
+from benchmarks import quality, quality_bench
+from benchmarks.quality_bench import Bench, Served, TakenDownError, work
+from benchmarks.quality_jobs import MORE, PROTOCOL, SUBJECTS, Job, Subject, chosen, jobs, missing
 from benchmarks.quality_tasks import TASKS
 from benchmarks.quality_worker import Counted, HttpModel, SpentError, model_of, solve
 from opto.errors import ContextTooLong
@@ -17,11 +22,6 @@ from opto.llm.base import Abilities, Choice, Completion, Message, Usage
 from opto.llm.weights import is_present
 from opto.testing import Fault, ModelServer, Request, ScriptedModel
 from opto.trace import new_scope
-
-pytest.importorskip("fcntl")
-
-from benchmarks import quality
-from benchmarks.quality import MORE, SUBJECTS, Bench, Job, Served, Subject
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL_CACHE = Path(os.environ.get("OPTO_CACHE") or Path.home() / ".cache" / "opto")
@@ -121,7 +121,7 @@ def test_numbers_alone_cost_no_call() -> None:
 
 
 def test_the_work_is_balanced_seed_by_seed() -> None:
-    todo = quality.jobs(SUBJECTS[:2], list(TASKS.values()), [0, 1])
+    todo = jobs(SUBJECTS[:2], list(TASKS.values()), [0, 1])
     assert [item.seed for item in todo] == [0] * 40 + [1] * 40
     assert [item.subject.name for item in todo[:4]] == ["ours OptoPrime", "original OptoPrime"] * 2
     assert todo[0].task is todo[1].task
@@ -129,7 +129,7 @@ def test_the_work_is_balanced_seed_by_seed() -> None:
 
 def test_optimizers_of_numbers_get_tasks_with_numbers() -> None:
     kinds: dict[str, set[str]] = {}
-    for item in quality.jobs(SUBJECTS, list(TASKS.values()), [0]):
+    for item in jobs(SUBJECTS, list(TASKS.values()), [0]):
         kinds.setdefault(item.subject.optimizer, set()).add(item.task.kind)
     assert kinds["OptunaOptimizer"] == {"numbers"}
     assert kinds["HybridOptimizer"] == {"numbers", "mixed"}
@@ -137,9 +137,9 @@ def test_optimizers_of_numbers_get_tasks_with_numbers() -> None:
 
 
 def test_what_is_there_is_not_done_again() -> None:
-    todo = quality.jobs(SUBJECTS[:1], [TASKS["oven"], TASKS["total"]], [0, 1])
-    done = {"subject": "ours OptoPrime", "task": "oven", "seed": 1, "protocol": quality.PROTOCOL}
-    left = quality.missing(todo, [done, {**done, "seed": 0, "protocol": 0}])
+    todo = jobs(SUBJECTS[:1], [TASKS["oven"], TASKS["total"]], [0, 1])
+    done = {"subject": "ours OptoPrime", "task": "oven", "seed": 1, "protocol": PROTOCOL}
+    left = missing(todo, [done, {**done, "seed": 0, "protocol": 0}])
     assert [(item.task.name, item.seed) for item in left] == [
         ("oven", 0),
         ("total", 0),
@@ -150,15 +150,15 @@ def test_what_is_there_is_not_done_again() -> None:
 def test_names_of_subjects_differ() -> None:
     names = [subject.name for subject in (*SUBJECTS, *MORE)]
     assert len(set(names)) == len(names)
-    assert quality.chosen(None) == list(SUBJECTS)
-    assert quality.chosen(["original OptoPrime, no memory"]) == [MORE[0]]
+    assert chosen(None) == list(SUBJECTS)
+    assert chosen(["original OptoPrime, no memory"]) == [MORE[0]]
     with pytest.raises(SystemExit, match="no subject nobody"):
-        quality.chosen(["nobody"])
+        chosen(["nobody"])
 
 
 def test_the_plan_says_how_long_it_takes() -> None:
-    todo = quality.jobs(SUBJECTS[:2], list(TASKS.values()), [0, 1])
-    rows = [{"subject": "ours OptoPrime", "wall_seconds": 60.0}]
+    todo = jobs(SUBJECTS[:2], list(TASKS.values()), [0, 1])
+    rows = [{"subject": "ours OptoPrime", "wall_seconds": 60.0, "settings": {"slots": 1}}]
     text = quality.plan(todo, rows)
     assert "ours OptoPrime | 40 | 20 | 40" in text
     assert "original OptoPrime | 40 | not known yet" in text
@@ -205,9 +205,9 @@ def test_the_server_passes_on_what_shapes_an_answer() -> None:
     ask(served, temperature=0.0, max_tokens=3)
 
     first, second = model.asked
-    assert first["max_tokens"] == quality.MOST_TOKENS
+    assert first["max_tokens"] == quality_bench.MOST_TOKENS
     assert first["response_format"] == {"type": "json_object"}
-    assert (first["temperature"], second["temperature"]) == (quality.TEMPERATURE, 0.0)
+    assert (first["temperature"], second["temperature"]) == (quality_bench.TEMPERATURE, 0.0)
     assert second["max_tokens"] == 3
     assert first["seed"] != second["seed"]
     assert "user" not in first
@@ -260,7 +260,7 @@ def test_the_model_of_the_original_raises_for_bad_requests() -> None:
 
 @pytest.fixture
 def bench() -> Bench:
-    return Bench(ROOT, "abc1234", "scripted", None)
+    return Bench(ROOT, "abc1234", "scripted", 1, None)
 
 
 class Able(Answering):
@@ -274,12 +274,12 @@ class Able(Answering):
 
 
 def test_a_job_is_a_row(bench: Bench) -> None:
-    row = quality.work(job(SUBJECTS[0], "servers", 3), bench, Able("servers"))
+    row = work(job(SUBJECTS[0], "servers", 3), bench, Able("servers"))
 
     assert row["solved"], row
     assert (row["calls"], row["rounds"], row["error"]) == (1, 1, "")
     assert (row["subject"], row["task"], row["kind"]) == ("ours OptoPrime", "servers", "numbers")
-    assert (row["seed"], row["protocol"]) == (3, quality.PROTOCOL)
+    assert (row["seed"], row["protocol"]) == (3, PROTOCOL)
     assert (row["prompt_tokens"], row["completion_tokens"]) == (100, 10)
     assert row["settings"]["memory_size"] == 5
     assert row["commit"] == "abc1234"
@@ -288,10 +288,49 @@ def test_a_job_is_a_row(bench: Bench) -> None:
 
 def test_a_worker_that_ends_early_is_a_row_too(bench: Bench) -> None:
     subject = Subject("ours", "NoSuchOptimizer")
-    row = quality.work(job(subject, "servers"), bench, Answering())
+    row = work(job(subject, "servers"), bench, Answering())
     assert not row["solved"]
     assert row["calls"] == 0
     assert "NoSuchOptimizer" in row["error"]
+
+
+def test_jobs_are_done_in_order_and_written_as_they_are_done(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def done(job: Job, *_: Any) -> dict[str, Any]:
+        row = {"subject": job.subject.name, "task": job.task.name, "seed": job.seed}
+        return {**row, "solved": True, "calls": 1, "wall_seconds": 1.0, "error": "", "protocol": 1}
+
+    monkeypatch.setattr(quality, "work", done)
+    results = tmp_path / "quality.jsonl"
+    todo = jobs(SUBJECTS[:2], list(TASKS.values())[:3], [0])
+    run = quality.Run(todo, results)
+    run.keep_on(bench, Answering())
+    rows = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+    assert [(row["subject"], row["task"]) for row in rows] == [
+        (job.subject.name, job.task.name) for job in todo
+    ]
+    assert missing(todo, rows) == []
+
+
+def test_no_further_job_is_begun_when_the_time_is_over(bench: Bench, tmp_path: Path) -> None:
+    results = tmp_path / "quality.jsonl"
+    quality.Run(jobs(SUBJECTS, list(TASKS.values()), [0]), results, minutes=0).keep_on(
+        bench, Answering()
+    )
+    assert not results.exists()
+
+
+def test_a_worker_that_was_taken_down_has_no_row(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"]
+    monkeypatch.setattr(Bench, "command", lambda *_: ended)
+    run = quality.Run([job(SUBJECTS[0], "oven")] * 2, tmp_path / "quality.jsonl")
+    with pytest.raises(TakenDownError, match="signal 15"):
+        run.keep_on(bench, Answering())
+    assert run.stopped
+    assert not (tmp_path / "quality.jsonl").exists()
 
 
 def test_the_original_sees_nothing_of_ours(bench: Bench) -> None:
@@ -307,7 +346,7 @@ def test_one_task_with_the_real_model(bench: Bench, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OPTO_CACHE", str(REAL_CACHE))
     if not is_present("1.5b"):
         pytest.skip("needs the weights: opto model fetch 1.5b")
-    row = quality.work(job(SUBJECTS[0], "total"), bench, LocalModel("1.5b"))
+    row = work(job(SUBJECTS[0], "total"), bench, LocalModel("1.5b"))
     assert 1 <= row["calls"] <= 8
     assert row["prompt_tokens"] > 100
     assert row["error"] == ""

@@ -35,6 +35,7 @@ def row(subject: str, task: str = "total", seed: int = 0, **changed: Any) -> dic
         "completion_tokens": 80,
         "model_seconds": 9.0,
         "wall_seconds": 10.0,
+        "settings": {"slots": 1},
         "commit": "abc1234",
         "when": "2026-11-22T20:00:00+00:00",
         **changed,
@@ -130,8 +131,8 @@ def test_rows_of_one_protocol_are_read(tmp_path: Path) -> None:
 
 
 def test_time_spent_is_a_mean() -> None:
-    rows = [row(OURS), row(OURS, wall_seconds=20.0), row(THEIRS)]
-    assert spent(rows) == {OURS: 15.0, THEIRS: 10.0}
+    rows = [row(OURS), row(OURS, wall_seconds=20.0), row(THEIRS, settings={"slots": 2})]
+    assert spent(rows) == {OURS: 15.0, THEIRS: 5.0}
 
 
 def test_the_page() -> None:
@@ -144,8 +145,8 @@ def test_the_page() -> None:
     text = page(rows)
     assert "4 runs, seeds 0, 2026-11-22 to 2026-11-22, code abc1234." in text
     assert "| ours OptoPrime | 1 of 1 (21–100 %) | – | 1 of 1 (21–100 %) | – | – | 2 of 2" in text
-    assert "| ours OptoPrime | 2 (1–3) | 2.0 | 150 | 40 | 9 | 0 | 0 |" in text
-    assert "| original OptoPrime | 8 (8–8) | 8.0 | 38 | 10 | 9 | 2 | 1 |" in text
+    assert "| ours OptoPrime | 2 (1–3) | 2.0 | 150 | 40 | 0 | 0 |" in text
+    assert "| original OptoPrime | 8 (8–8) | 8.0 | 38 | 10 | 2 | 1 |" in text
     assert "### ours OptoPrime" in text
     assert "### original" not in text
     assert "| oven | numbers | 1/1 | 0/1 |" in text
