@@ -180,7 +180,8 @@ def test_long_values_and_output_are_cut() -> None:
     text = "def f(x, y):\n    for i in range(9_999):\n        print('line', i)\n    raise KeyError"
     told = feedback(lambda: proposed(text)("a" * 9_999, list(range(9_999))))
 
-    assert "  x = '" + "a" * 199 + "… (9801 characters more)" in told
+    assert "  x = '" + "a" * 199 + "… (9999 long)" in told
+    assert "… (9999 items)" in told
     assert "characters more)" in told.split("Printed:")[1]
     assert "line 0\n" in told
     assert len(told) < 4_000
@@ -191,6 +192,22 @@ def test_many_arguments_are_cut() -> None:
 
     assert [f" = {number}" in told for number in (18, 29)] == [True, False]
     assert "more)" in told
+
+
+def test_of_a_long_value_only_the_start_is_shown(policy: str) -> None:
+    shown: list[int] = []
+
+    class Item:
+        def __repr__(self) -> str:
+            shown.append(1)
+            return "item"
+
+    if policy == "isolated":
+        pytest.skip("live objects don't cross")
+    told = feedback(lambda: proposed("def f(x, y): return 1 / 0")([Item()] * 100_000))
+
+    assert "… (100000 items)" in told
+    assert len(shown) <= 200
 
 
 def test_what_would_write_to_a_terminal_is_left_out() -> None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from reprlib import Repr
 from typing import Any
+
+from opto.trace.abstract import AbstractNode
 
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?"
@@ -18,6 +22,10 @@ _CONTROL = re.compile(
 _MOST_SHOWN = 2_000
 _MOST_OF_ONE = 200
 _MOST_VALUES = 20
+_CONTAINERS = frozenset({list, tuple, dict, set, frozenset, deque})
+_START = Repr()
+_START.maxlist = _START.maxtuple = _START.maxdict = _START.maxset = _MOST_OF_ONE
+_START.maxfrozenset = _START.maxdeque = _START.maxarray = _START.maxstring = _MOST_OF_ONE
 _ARGUMENTS = "Arguments:"
 _ATTRIBUTES = "Attributes:"
 _PRINTED = "Printed:"
@@ -66,11 +74,18 @@ def _values(heading: str, values: Sequence[tuple[str, object]]) -> list[str]:
 
 
 def _shown(value: object) -> str:
+    """Return the start of the value's ``repr``, without making all of it if it is long."""
     try:
-        text = repr(value)
+        if type(value) in _CONTAINERS:
+            size = len(value)  # type: ignore[arg-type]  # it is a container
+            text = plain_text(_START.repr(value))
+            return text if len(text) <= _MOST_OF_ONE else f"{text[:_MOST_OF_ONE]}… ({size} items)"
+        if isinstance(value, (str, bytes)) and len(value) > _MOST_SHOWN:
+            text = plain_text(repr(value[:_MOST_SHOWN]))[:_MOST_OF_ONE]
+            return f"{text}… ({len(value)} long)"
+        return shortened(plain_text(repr(value)), _MOST_OF_ONE)
     except Exception:  # noqa: BLE001 - not every value has a repr (10**5000), foreign ones may raise
         return f"<{type(value).__name__}>"
-    return shortened(plain_text(text), _MOST_OF_ONE)
 
 
 def _is_owner(name: str, value: object) -> bool:
@@ -92,4 +107,4 @@ def _mentioned(name: str, owner: object, texts: Mapping[str, str]) -> Iterator[t
     for attribute in dict.fromkeys(attribute for _, _, attribute in sorted(found)):
         if attribute in kept:
             value = kept[attribute]
-            yield f"{name}.{attribute}", getattr(value, "_data", value)
+            yield f"{name}.{attribute}", value._data if isinstance(value, AbstractNode) else value
