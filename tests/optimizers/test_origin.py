@@ -77,6 +77,7 @@ def named(name: str, replies: list[Any]) -> Any:
 
 
 def test_of_mixed_parameters_each_says_who_proposed_it() -> None:
+    pytest.importorskip("optuna")
     text, number = ParameterNode("a", name="text"), ParameterNode(1, name="number")
     reply = {"reasoning": "", "answer": "", "suggestion": {text.py_name: "b"}}
     optimizer = HybridOptimizer(

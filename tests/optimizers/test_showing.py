@@ -12,12 +12,14 @@ from opto.llm.base import Abilities
 from opto.optimizers import (
     OPRO,
     HybridOptimizer,
+    ModelOptimizer,
     Optimizer,
     OptoPrime,
     OptoPrimeV2,
     OptunaOptimizer,
     TextGrad,
 )
+from opto.optimizers.optimizer import UpdateDict
 from opto.optimizers.showing import StepView, view_of
 from opto.testing import ScriptedModel
 from opto.trace import bundle, node
@@ -200,3 +202,40 @@ def test_long_problems_are_folded_up_and_lines_of_a_change_are_marked() -> None:
     assert re.search(r"<details style=[^>]*><summary><b>Problem</b> <small>\(\d+ lines\)", html)
     assert re.search(r'<span style="background[^"]*">\+    return &quot;Hello &quot;', html)
     assert "<script" not in html
+
+
+def test_hybrid_shows_what_an_optimizer_does_that_keeps_nothing_itself() -> None:
+    text = node("hello", name="text", trainable=True)
+    replies = ["It is too short.", "<IMPROVED_VARIABLE>hello there</IMPROVED_VARIABLE>"]
+    optimizer = HybridOptimizer([text], llm=ScriptedModel(replies), text_optimizer=TextGrad)
+    view = view_after(optimizer, "longer")
+    assert view.sections["Reasoning"] == "text0: It is too short."
+    assert view.sections["Change"] == "text0: hello → hello there"
+
+
+class Longer(ModelOptimizer):
+    """Says nothing of its steps."""
+
+    def _step(self, **_: Any) -> UpdateDict:
+        reply = self.call_llm("Answer in JSON.", "Make text0 longer.")
+        return self.converted(self.read(reply, self.wanted()), reply=reply)
+
+
+def test_a_step_that_says_nothing_is_shown_by_parameters_and_feedback() -> None:
+    text = node("hello", name="text", trainable=True)
+    view = view_after(Longer([text], llm=ScriptedModel([says(text0="hello there")])), "longer")
+    assert view.sections == {
+        "Problem": "(str) text0=hello",
+        "Feedback": "longer",
+        "Reasoning": "She wasn't greeted.",
+        "Change": "text0: hello → hello there",
+    }
+
+
+def test_nothing_is_shown_where_nothing_is_kept() -> None:
+    text = node("hello", name="text", trainable=True)
+    optimizer = Longer([text], llm=ScriptedModel([says(text0="ho")]), log=False)
+    optimizer.backward(together(text), "longer")
+    optimizer.step()
+    with pytest.raises(UsageError, match="Longer keeps no summary_log"):
+        optimizer.render_step()

@@ -71,6 +71,8 @@ class HybridOptimizer(Optimizer):
         if self.by_model is None:
             made = self._text_optimizer(self.parameters)
             made.refused = self.refused  # so that the model is told of them
+            if self.summary_log is not None and made.summary_log is None:
+                made.summary_log = []
             if isinstance(made, ModelOptimizer):
                 given = {p: b for p, b in self._bounds.items() if read_bounds(p) != b}
                 made.hints = {parameter: told(bounds) for parameter, bounds in given.items()}

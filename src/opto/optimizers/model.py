@@ -110,13 +110,6 @@ class ModelOptimizer(Optimizer, ABC):
             },
         )
 
-    def note_step(self, shown: object, summary: Problem, **more: Any) -> None:
-        """Put what this step is about into `summary_log`, where one is kept; once a step."""
-        super().note_step(shown, summary, first_call=len(self.log or ()), **more)
-
-    def _note(self, **more: Any) -> None:
-        super()._note(**more, calls_until=len(self.log or ()))
-
     # ---- calls -----------------------------------------------------------------------------------
 
     def call_llm(

@@ -18,7 +18,8 @@ from opto.errors import (
     UsageError,
     WrongType,
 )
-from opto.optimizers.problem import NameBook, Problem
+from opto.optimizers.problem import NameBook, Problem, read_problem
+from opto.optimizers.rendering import values_text
 from opto.optimizers.showing import show, view_of
 from opto.trace.files import FILES
 from opto.trace.nodes import Node, ParameterNode
@@ -72,6 +73,7 @@ class Optimizer(ABC):
         self.names = NameBook(self.parameters)
         self.summary_log: list[dict[str, Any]] | None = None
         self._entry: dict[str, Any] = {}
+        self._calls_before = 0
 
     # ---- feedback --------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class Optimizer(ABC):
         """Return new values, checked but neither projected nor set; raises `ProposalError`."""
         self._note_in_process()
         self.step_number += 1
-        self._entry = {}
+        self._entry, self._calls_before = {}, self._calls()
         try:
             update = self._step(*args, **kwargs)
         except ProposalError as error:
@@ -205,6 +207,8 @@ class Optimizer(ABC):
     def note_step(self, shown: object, summary: Problem, **more: Any) -> None:
         """Put what this step is about into `summary_log`, where one is kept; once a step.
 
+        Of a step that says nothing, the parameters and the feedback are put there.
+
         Args:
             shown: the problem as it was shown, for ``problem_instance``.
             summary: the problem.
@@ -214,12 +218,23 @@ class Optimizer(ABC):
             return
         if not self._entry:
             self.summary_log.append(self._entry)
-        self._entry.update(problem_instance=str(shown), summary=summary, **more)
+        known = {"problem_instance": str(shown), "summary": summary}
+        self._entry.update(known, first_call=self._calls_before, **more)
 
     def _note(self, **more: Any) -> None:
-        """Add to what `note_step` put into the log in this step."""
-        if self._entry:
-            self._entry.update(more)
+        """Add to what was put into the log in this step."""
+        if self.summary_log is None:
+            return
+        if not self._entry:
+            graph = self.trace_graph
+            if not graph.notes:
+                return
+            problem = read_problem(graph, self.parameters, self.names).bare()
+            self.note_step(values_text(problem.variables), problem)
+        self._entry.update(more, calls_until=self._calls())
+
+    def _calls(self) -> int:
+        return len(getattr(self, "log", None) or ())
 
     def _named(self, update: Mapping[Parameter, Any]) -> dict[str, Any]:
         return {self.names.name(parameter): value for parameter, value in update.items()}
