@@ -6,9 +6,6 @@ import pytest
 
 from opto.llm.base import Abilities
 from opto.optimizers import OptoPrime
-from opto.optimizers.compact import table_of
-from opto.optimizers.memory import Trial
-from opto.optimizers.problem import Entry
 from opto.testing import ScriptedModel
 from opto.trace import ExecutionError, bundle, node
 
@@ -116,10 +113,25 @@ def test_what_was_tried_is_a_table_with_numbers_in_order() -> None:
     assert "\nx0 = 50 -> too high" not in llm.calls[-1].prompt
 
 
-def test_the_present_text_stands_last() -> None:
-    entries = {"p": Entry("b", None, "str")}
-    memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
-    assert table_of(entries, memory, "not yet") == "p = 'c' -> no\np = 'b' -> not yet"
+@pytest.mark.parametrize(
+    ("value", "constraint", "wanted"),
+    [
+        (5, "between 1 and 40", {"type": "integer", "minimum": 1, "maximum": 40}),
+        (0.5, "from 0 to 1", {"type": "number", "minimum": 0.0, "maximum": 1.0}),
+        ("a", "one of: a, b", {"type": "string", "enum": ["a", "b"]}),
+        ("a", "short", {"type": "string"}),
+    ],
+)
+def test_the_schema_holds_the_model_to_the_bounds(
+    value: Any, constraint: str, wanted: dict[str, Any]
+) -> None:
+    x = node(value, name="x", trainable=True, constraint=constraint)
+    llm = ScriptedModel([{"x0": value}], abilities=SMALL)
+    optimizer = OptoPrime([x], llm=llm)
+    optimizer.backward(x + x, "fb")
+    optimizer.step()
+    asked = llm.calls[0].options["response_format"]
+    assert asked["json_schema"]["schema"]["properties"] == {"x0": wanted}
 
 
 def test_an_own_objective() -> None:

@@ -130,6 +130,11 @@ def read_bounds(parameter: Parameter) -> Bounds | None:
     return next((found for text in texts for found in _said(data, text or "")), None)
 
 
+def bounds_in(data: object, text: str) -> Bounds | None:
+    """Return the bounds that a text tells of a value like `data`, None if it tells none."""
+    return next(_said(data, text), None)
+
+
 def within_bounds(parameter: Parameter, value: Any) -> Any:
     """Return a value if it keeps to what the constraint says; a description is but a hint.
 
@@ -149,7 +154,7 @@ def _check(current: object, value: Any, text: str) -> None:
         for item in _flat(value):
             _check(item if example is None else example, item, text[each.end() :])
         return
-    bounds = next(_said(current, text), None)
+    bounds = bounds_in(current, text)
     if bounds is not None:
         within(bounds, value)
     elif isinstance(value, (int, float)) and not isinstance(value, (bool, enum.Enum)):

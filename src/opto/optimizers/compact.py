@@ -8,7 +8,9 @@ The texts are ``prompts/compact.*.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from opto.optimizers.bounds import Range, bounds_in
 from opto.optimizers.folding import nearest_first
 from opto.optimizers.memory import Trial
 from opto.optimizers.names import Wanted
@@ -17,10 +19,10 @@ from opto.optimizers.prompts import Prompts
 from opto.optimizers.requests import Request, schema_format
 from opto.optimizers.schemas import schema_of_object, schemas_of
 from opto.optimizers.shortening import text_of
+from opto.optimizers.tried import table_of
 
 CLOSING_FENCE = "\n```\n"
 MOST_STEPS = 12
-MOST_TRIALS = 12
 VALUE_LIMIT = 200
 
 
@@ -80,45 +82,27 @@ def _about_values(
     schema: bool,
 ) -> Request:
     user = prompts.render("compact.values.user", **shown, variables="\n".join(_lines(entries)))
-    wished = schema_format(schema_of_object(schemas_of(entries)), strict=False)
+    schemas = {
+        name: {**schema, **_limits(entries[name])} for name, schema in schemas_of(entries).items()
+    }
+    wished = schema_format(schema_of_object(schemas), strict=False)
     options = {"response_format": wished if schema else {"type": "json_object"}}
     return Request(prompts.text("compact.values.system"), user, items, options)
+
+
+def _limits(entry: Entry) -> dict[str, Any]:
+    """Return what a schema says of the bounds of a value; a grammar then keeps a model to them."""
+    bounds = bounds_in(entry.data, entry.constraint or "")
+    if isinstance(bounds, Range):
+        kind = int if isinstance(entry.data, int) else float
+        return {"minimum": kind(bounds.low), "maximum": kind(bounds.high)}
+    return {"enum": list(bounds.values)} if bounds else {}
 
 
 def _lines(entries: Entries) -> Iterator[str]:
     for name, entry in entries.items():
         hint = f": {entry.constraint}" if entry.constraint else ""
         yield f"{name} ({entry.kind}){hint}"
-
-
-def table_of(entries: Entries, memory: Iterable[Trial], feedback: str) -> str:
-    """Write a line for each trial, ``x0 = 5 -> too low``, the present values last.
-
-    Numbers are in ascending order instead: where one should search is then plain to see.
-    """
-    present = {name: text_of(entry.data) for name, entry in entries.items()}
-    latest: dict[tuple[str, ...], str] = {}
-    for trial in (*memory, Trial(present, feedback)):
-        if present.keys() <= trial.variables.keys():
-            key = tuple(trial.variables[name] for name in present)
-            latest.pop(key, None)
-            latest[key] = trial.feedback
-    kept = list(latest)[-MOST_TRIALS:]
-    if all(_is_number(entry.data) for entry in entries.values()):
-        kept.sort(key=lambda key: [float(text) for text in key])
-    return "\n".join(_line(entries, key, latest[key]) for key in kept)
-
-
-def _line(entries: Entries, key: tuple[str, ...], feedback: str) -> str:
-    pairs = [
-        f"{name} = {text!r}" if isinstance(entry.data, str) else f"{name} = {text}"
-        for (name, entry), text in zip(entries.items(), key, strict=True)
-    ]
-    return f"{', '.join(pairs)} -> {feedback}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def run_text(problem: Problem, wanted: Mapping[str, Wanted]) -> str:
