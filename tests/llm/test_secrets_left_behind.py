@@ -16,19 +16,21 @@ from opto.errors import OptoError
 from opto.features.flows.compose import TracedLLM
 from opto.llm import LLM, Budget, usage
 from opto.optimizers import OptoPrime
-from opto.testing import Fault, ModelServer, completion_json
+from opto.testing import Fault, ModelServer, completion_json, stream_events
 from opto.trace import node
 import os
 KEY = os.environ["OPTO_API_KEY"]
 said = {"error": {"message": f"bad key {KEY}", "param": KEY}}
 faults = [Fault(401, body=said), Fault(500, body=said), Fault(429, {"retry-after": "3600"}, said),
           Fault(400, body=said), Fault(body=said), Fault(body=f"<html>{KEY}"), Fault(403, body=KEY),
-          Fault(body=completion_json("no proposal")), Fault(302, {"location": f"http://x/{KEY}"})]
+          Fault(body=completion_json("no proposal")), Fault(302, {"location": f"http://x/{KEY}"}),
+          Fault(events=[*stream_events("a b")[:2], {"error": said["error"]}]),
+          Fault(events=[f"data: {KEY}\\n\\n".encode()])]
 def answer(request):
     return faults[len(server.requests) % len(faults)]
 with open("run.out", "w") as out, ModelServer(answer) as server:
     for at in range(11):
-        llm = LLM(f"{server.url}#m", max_attempts=1 + at % 2, timeout=3, cache="cache.sqlite3",
+        llm = LLM(f"{server.url}#m{at}", max_attempts=1 + at % 2, timeout=3, cache="cache.sqlite3",
                   record="run.jsonl", budget=Budget(calls=3))
         x = node("a", name="x", trainable=True)
         try:
@@ -46,6 +48,11 @@ with open("run.out", "w") as out, ModelServer(answer) as server:
                     Path("pickles").open("ab").write(pickle.dumps(thing))
                 except Exception as other:
                     print(repr(other), file=out)
+        try:
+            LLM(f"{server.url}#s{at}", max_attempts=1).stream(messages=[]).completion()
+        except Exception as error:
+            traceback.print_exc(file=out)
+            print(repr(error), vars(error), file=out)
         print(llm, llm.choose(), spent, vars(optimizer), file=out)
 """
 

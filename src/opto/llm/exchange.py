@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from opto.errors import BadRequest, Disconnected, ModelError, Timeout, UsageError
+from opto.llm.connections import CONNECT_SECONDS, Connections, http_library
 from opto.llm.wire import Answer
 
 if TYPE_CHECKING:
     import httpx2
 
-CONNECT_SECONDS = 15.0
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LAST_WORD_SECONDS = 0.25
 _ANY_ZLIB = 47  # zlib's code for "gzip or deflate, whichever it is"
 
@@ -51,7 +49,7 @@ class Exchange:
             message = f"a base URL begins with http:// or https:// and names a host; given: {url!r}"
             raise UsageError(message)
         self.url, self.max_bytes = url, max_bytes
-        self._client: httpx2.AsyncClient | None = None
+        self._connections: Connections | None = None
 
     async def post(
         self, body: bytes, headers: Mapping[str, str], path: str = "", events: Events | None = None
@@ -64,15 +62,18 @@ class Exchange:
             path: begins with a slash.
             events: reads the answer as it comes, if that is a stream; else it is read whole.
         """
-        client = await self.open()
+        connections = await self.open()
+        await connections.trim()
         library = http_library()
         url, silence = f"{self.url}{path}", None if events is None else events.silence
         patience = library.Timeout(None, connect=CONNECT_SECONDS, read=silence)
         try:
-            async with client.stream(
-                "POST", url, content=body, headers=headers, timeout=patience
-            ) as response:
-                return await self._read(response, events)
+            with connections.one() as client:
+                sending = client.stream(
+                    "POST", url, content=body, headers=headers, timeout=patience
+                )
+                async with sending as response:
+                    return await self._read(response, events)
         except ModelError as error:
             return error
         except library.InvalidURL as error:
@@ -84,24 +85,26 @@ class Exchange:
         except (library.HTTPError, OSError) as error:
             return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
 
-    async def open(self) -> httpx2.AsyncClient:
-        """The client; to make it ahead keeps that time out of what is measured of the server."""
-        if self._client is None:  # in a thread: it takes a while, and others are waiting
-            made = await asyncio.to_thread(_client, self.url)
-            if not self.connected:  # another call may have made it meanwhile
-                self._client = made
-        return cast("httpx2.AsyncClient", self._client)
+    async def open(self) -> Connections:
+        """The connections; to open them ahead keeps that time out of what is measured."""
+        connections = self._connections
+        if connections is None:
+            connections = Connections(self.url)
+            await connections.open()
+            if self._connections is None:  # another call may have opened them meanwhile
+                self._connections = connections
+        return self._connections or connections
 
     @property
     def connected(self) -> bool:
         """Whether it may hold open connections."""
-        return self._client is not None
+        return self._connections is not None
 
     async def close(self) -> None:
         """Close the connections; the next post opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
 
     async def _read(self, response: httpx2.Response, events: Events | None) -> Answer:
         body = _Body(self.max_bytes, response.headers.get("content-encoding", ""))
@@ -117,7 +120,7 @@ class Exchange:
         return Answer(response.status_code, bytes(body.bytes), headers, cut=body.full)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_client": None}
+        return {**self.__dict__, "_connections": None}
 
 
 async def _hear(chunks: AsyncIterator[bytes], body: _Body, events: Events) -> None:
@@ -151,27 +154,3 @@ class _Body:
         self.full = len(chunk) > room
         self.bytes += chunk[:room]
         return not self.full
-
-
-def http_library() -> Any:
-    """The HTTP library, loaded when it is first needed."""
-    import httpx2  # noqa: PLC0415 - 100 ms of import that `import opto.llm` must not cost
-
-    return httpx2
-
-
-def _without_headers(record: logging.LogRecord) -> bool:
-    """Keep answers' headers out of debug logs: some providers echo keys in them."""
-    return "receive_response_headers.complete" not in record.getMessage()
-
-
-def _client(url: str) -> httpx2.AsyncClient:
-    library = http_library()
-    logging.getLogger("httpcore2.http11").addFilter(_without_headers)
-    near = urlsplit(url).hostname in LOOPBACK
-    client: httpx2.AsyncClient = library.AsyncClient(
-        timeout=library.Timeout(None, connect=CONNECT_SECONDS),
-        limits=library.Limits(max_connections=None, max_keepalive_connections=100),
-        trust_env=not near,
-    )
-    return client

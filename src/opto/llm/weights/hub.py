@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from opto.errors import WeightsError
-from opto.llm.exchange import LOOPBACK, http_library
+from opto.llm.connections import LOOPBACK, http_library
 from opto.llm.weights.catalogue import Weights
 from opto.llm.weights.partial import Partial
 
