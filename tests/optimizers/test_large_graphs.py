@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from opto.optimizers import OptoPrime
 from opto.optimizers.runs import Run, Steps
 from opto.testing import ScriptedModel
-from opto.trace import ParameterNode, bundle, node
+from opto.trace import ParameterNode, bundle, new_scope, node
+from opto.trace.utils import contain
 
 Parameters = dict[str, ParameterNode[Any]]
 MANY = 100_000
@@ -290,3 +293,40 @@ def test_the_tokenizer_of_the_model_decides_if_it_has_one() -> None:
     few.backward(loop(given, 2_000), "No.")
     folded, limit = few.folded(few.summarize())
     assert len(str(few.problem_instance(folded, limit=limit))) <= 2_000
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2),  # which operation
+            st.integers(1, 4),  # how far back its inputs were made
+            st.integers(1, 9),
+            st.integers(1, 40),  # how often it is repeated
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+    st.integers(450, 900),
+)
+def test_of_any_run_a_reader_can_tell_how_each_parameter_reaches_the_output(
+    parts: list[tuple[int, int, int, int]], tokens: int
+) -> None:
+    with new_scope():
+        given = parameters()
+        values: list[Any] = list(given.values())
+        for kind, near, far, times in parts:
+            for _ in range(times):
+                one, other = values[-near % len(values)], values[-far % len(values)]
+                values.append(one + other if kind == 0 else one - other if kind == 1 else one % 7)
+        output = values[-1]
+        optimizer = OptoPrime(
+            list(given.values()), llm=ScriptedModel([]), problem_tokens=tokens, log=False
+        )
+        optimizer.backward(output, "Wrong.")
+        reached = {p.py_name for p in given.values() if p.feedback}
+        if reached and not contain(given.values(), output):
+            folded, limit = optimizer.folded(optimizer.summarize())
+            text = str(optimizer.problem_instance(folded, limit=limit))
+            assert len(text) / 3 <= tokens
+            assert reached <= reaching(text, output.py_name)
