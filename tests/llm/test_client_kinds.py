@@ -98,9 +98,10 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
 
     yield making
     for client in made:
-        closing = client.close()
-        if inspect.isawaitable(closing):
-            OWN_LOOP.run(awaited(closing))
+        beside = [client.aio.aclose()] if hasattr(client, "aio") else []
+        for closing in (client.close(), *beside):
+            if inspect.isawaitable(closing):
+                OWN_LOOP.run(awaited(closing))
 
 
 async def awaited(thing: Any) -> Any:
@@ -170,6 +171,7 @@ def test_fault(
     assert caught.value.model == "m"
     assert KEY not in str(caught.value) + repr(vars(caught.value))
     assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
 
 
 @both

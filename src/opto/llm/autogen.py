@@ -9,16 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opto.errors import MissingExtra, NoModel
+from opto.errors import MissingExtra, ModelError, NoModel
 from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
+from opto.llm.clients import sign, typed_error
 from opto.llm.config_list import Config, config_list_of_keys, filtered, read_config_list
+from opto.llm.wire import read_answer
 
 
 class AutoGenLLM(Backend):
     """Models by a config list, called through AutoGen, which falls back from one to the next.
 
-    Errors are AutoGen's own.
+    Its last error becomes one of ours; retries are AutoGen's own.
 
     Args:
         config_list: the entries; those of ``OAI_CONFIG_LIST`` if None, or one for each of
@@ -52,7 +54,28 @@ class AutoGenLLM(Backend):
         return str(first.get("model") or self.provider)
 
     def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
-        return completion_of(self.create(messages=list(messages), **options))
+        failed: ModelError | None = None
+        try:
+            return completion_of(self.create(messages=list(messages), **options))
+        except ModelError:
+            raise
+        except Exception as error:
+            failed = typed_error(error, read_answer)
+            if failed is None:
+                raise
+        self._sign(failed)
+        raise failed  # out here it has no context, which might quote a key
+
+    def _sign(self, error: ModelError) -> None:
+        keys = [config.get("api_key") for config in self._configs()]
+        sign(
+            error,
+            model=self.model_name,
+            by="AutoGen",
+            provider=self.provider,
+            attempt=1,
+            secrets=keys,
+        )
 
     async def _aanswer(
         self, messages: Sequence[ChatMessage], options: dict[str, Any]

@@ -194,12 +194,31 @@ def usage_of(value: object) -> Usage:
 def _choice_of(choice: object, index: int) -> Choice:
     message = _get(choice, "message", None)
     content = _get(message, "content", None)
+    calls = _calls_of(_get(message, "tool_calls", None))
+    if content is None and calls:
+        content = ""
     if not isinstance(content, str):
         text = f"the content of the model's answer is {type(content).__name__!r}; expected text"
         raise BadResponse(text)
     reason = _get(choice, "finish_reason", None)
     role = _text(_get(message, "role", "")) or "assistant"
-    return Choice(Message(role, content), reason if isinstance(reason, str) else None, index)
+    said = Message(role, content, calls)
+    return Choice(said, reason if isinstance(reason, str) else None, index)
+
+
+def _calls_of(value: object) -> tuple[Mapping[str, Any], ...]:
+    """The calls of tools in a message, of dicts or of a library's objects."""
+    listed = cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else ()
+    calls: list[Mapping[str, Any]] = []
+    for one in listed:
+        function = _get(one, "function", None)
+        name, arguments = _get(function, "name", None), _get(function, "arguments", None)
+        if isinstance(one, Mapping):
+            calls.append(dict(cast("Mapping[str, Any]", one)))
+        elif isinstance(name, str):
+            said = {"name": name, "arguments": _text(arguments)}
+            calls.append({"id": _text(_get(one, "id", "")), "type": "function", "function": said})
+    return tuple(calls)
 
 
 def _get(value: object, name: str, default: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from opto.errors import BadResponse, ModelError, UsageError
@@ -37,7 +37,15 @@ class OpenAIClient(ClientModel):
             raise UsageError(message)
         return self.DEFAULT
 
-    def _send(self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Any:
+    def _send(
+        self,
+        model: str,
+        messages: Sequence[ChatMessage],
+        options: dict[str, Any],
+        *,
+        awaited: bool,
+    ) -> Any:
+        del awaited
         client = _unretried(self.client)
         sent = {name: value for name, value in options.items() if value is not None}
         if "api.openai.com" in str(getattr(client, "base_url", "")):
@@ -55,8 +63,8 @@ class OpenAIClient(ClientModel):
     def _method(self) -> Any:
         return self.client.chat.completions.create
 
-    def _secret(self) -> Any:
-        return getattr(self.client, "api_key", None)
+    def _secrets(self) -> Iterable[object]:
+        return [getattr(self.client, "api_key", None)]
 
 
 class AnthropicClient(ClientModel):
@@ -72,7 +80,15 @@ class AnthropicClient(ClientModel):
         """As given; else those of every model of the service."""
         return self._abilities or Abilities(200_000, json_schema=True, tools=True)
 
-    def _send(self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Any:
+    def _send(
+        self,
+        model: str,
+        messages: Sequence[ChatMessage],
+        options: dict[str, Any],
+        *,
+        awaited: bool,
+    ) -> Any:
+        del awaited
         client = _unretried(self.client)
         timeout = options.pop("timeout")
         body = json.loads(anthropic_wire.request_body(model, messages, options))
@@ -91,8 +107,8 @@ class AnthropicClient(ClientModel):
     def _method(self) -> Any:
         return self.client.messages.create
 
-    def _secret(self) -> Any:
-        return getattr(self.client, "api_key", None)
+    def _secrets(self) -> Iterable[object]:
+        return [getattr(self.client, "api_key", None)]
 
 
 class GeminiClient(ClientModel):
@@ -102,6 +118,7 @@ class GeminiClient(ClientModel):
     """
 
     DEFAULT: ClassVar[str] = GOOGLE.default_model
+    BOTH: ClassVar[bool] = True
 
     @property
     def abilities(self) -> Abilities:
@@ -109,13 +126,21 @@ class GeminiClient(ClientModel):
         known = Abilities(1_000_000, json_schema=True, tools=True, json_object=True)
         return self._abilities or known
 
-    def _send(self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Any:
+    def _send(
+        self,
+        model: str,
+        messages: Sequence[ChatMessage],
+        options: dict[str, Any],
+        *,
+        awaited: bool,
+    ) -> Any:
         timeout = options.pop("timeout")
         body: dict[str, Any] = json.loads(google_wire.request_body(messages, options))
         contents = [_with_bytes(content) for content in body.pop("contents")]
         config = {**body.pop("generationConfig", {}), **body}
         config["httpOptions"] = {"timeout": int(timeout * 1000)}
-        return self._method()(model=model, contents=contents, config=config)
+        client = getattr(self.client, "aio", self.client) if awaited else self.client
+        return client.models.generate_content(model=model, contents=contents, config=config)
 
     def _read(self, reply: Any) -> Completion | ModelError:
         return google_wire.read_fields(Answer(200, b""), _plain(reply))
@@ -127,8 +152,8 @@ class GeminiClient(ClientModel):
         models = self.client.models
         return models.generate_content
 
-    def _secret(self) -> Any:
-        return getattr(getattr(self.client, "_api_client", None), "api_key", None)
+    def _secrets(self) -> Iterable[object]:
+        return [getattr(getattr(self.client, "_api_client", None), "api_key", None)]
 
 
 _KINDS: Sequence[tuple[str, type[ClientModel]]] = (

@@ -12,7 +12,7 @@ import inspect
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from opto.errors import BadResponse, Disconnected, InvalidArgument, ModelError, Timeout, UsageError
@@ -46,6 +46,8 @@ class ClientModel(Backend):
 
     DEFAULT: ClassVar[str]
     """The model's name if none is given."""
+    BOTH: ClassVar[bool] = False
+    """Whether one client can be called and awaited."""
 
     def __init__(
         self,
@@ -74,13 +76,21 @@ class ClientModel(Backend):
         return self.DEFAULT
 
     @abstractmethod
-    def _send(self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Any:
+    def _send(
+        self,
+        model: str,
+        messages: Sequence[ChatMessage],
+        options: dict[str, Any],
+        *,
+        awaited: bool,
+    ) -> Any:
         """Ask the client; return what it returns, which may have to be awaited.
 
         Args:
             model: the model's name.
             messages: of the call.
             options: of the call, ``timeout`` (the seconds that are left) among them.
+            awaited: whether something to await is wanted, from a client that has `BOTH`.
         """
 
     @abstractmethod
@@ -96,8 +106,8 @@ class ClientModel(Backend):
         """What is called, to see whether it has to be awaited."""
 
     @abstractmethod
-    def _secret(self) -> Any:
-        """The client's key, to be taken out of messages."""
+    def _secrets(self) -> Iterable[object]:
+        """Keys, to be taken out of messages; what isn't a text is passed over."""
 
     def _answer(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
         return run(self._steps(Request(messages, options)))
@@ -135,30 +145,18 @@ class ClientModel(Backend):
             yield Wait(wait)
 
     def _sign(self, error: ModelError, attempt: int) -> None:
-        made = f"{attempt} attempt{'s' if attempt > 1 else ''}"
-        key = self._secret()
-        said = ApiKey(key if isinstance(key, str) else None).redact(str(error))
-        error.args = (f"{self.model} by {type(self).__name__} ({made}): {said}",)
-        error.provider, error.model, error.attempts = self.provider, self.model, attempt
+        sign(
+            error,
+            model=self.model,
+            by=type(self).__name__,
+            provider=self.provider,
+            attempt=attempt,
+            secrets=self._secrets(),
+        )
 
     def _failed(self, error: Exception) -> ModelError | None:
         """The error that an exception of the library amounts to; None if it isn't the library's."""
-        kinds = type(error).__mro__
-        library = any(kind.__module__.partition(".")[0] in _LIBRARIES for kind in kinds)
-        answer = answer_of(error) if library else None
-        if answer is not None:
-            found = self._read_refusal(answer)
-            return found if isinstance(found, ModelError) else None
-        if isinstance(error, json.JSONDecodeError):
-            return BadResponse(f"the answer isn't JSON: {error}")
-        names = [kind.__name__ for kind in kinds]
-        timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError))
-        if timed_out or (library and any("Timeout" in name for name in names)):
-            return Timeout("the client gave up waiting")
-        cut = library and any("Connect" in name or "Transport" in name for name in names)
-        if cut or isinstance(error, ConnectionError):
-            return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
-        return None
+        return typed_error(error, self._read_refusal)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "client": None}
@@ -177,16 +175,11 @@ class _Once:
         self._owner = owner
 
     def __call__(self, messages: Sequence[ChatMessage], **options: Any) -> Any:
-        owner = self._owner
-        model = options.pop("model", None) or owner.model
-        try:
-            reply = owner._send(model, messages, options)
-        except Exception as error:  # noqa: BLE001 - told apart by the libraries' classes
-            raise owner._failed(error) or error from None
-        return self._later(reply) if inspect.isawaitable(reply) else self._now(reply)
+        return self._begin(messages, options, awaited=False)
 
     async def acall(self, messages: Sequence[ChatMessage], **options: Any) -> Any:
-        if inspect.iscoroutinefunction(inspect.unwrap(self._owner._method())):
+        owner = self._owner
+        if owner.BOTH or inspect.iscoroutinefunction(inspect.unwrap(owner._method())):
             return await OWN_LOOP.arun(self._begun(messages, options))
         return await asyncio.to_thread(self, messages, **options)
 
@@ -197,15 +190,78 @@ class _Once:
         return found
 
     async def _begun(self, messages: Sequence[ChatMessage], options: dict[str, Any]) -> Completion:
-        found: Completion = await self(messages, **options)
+        begun = self._begin(messages, options, awaited=True)
+        found: Completion = await begun if inspect.isawaitable(begun) else begun
         return found
 
+    def _begin(
+        self, messages: Sequence[ChatMessage], options: dict[str, Any], *, awaited: bool
+    ) -> Any:
+        owner = self._owner
+        model = options.pop("model", None) or owner.model
+        failed: Exception | None = None
+        try:
+            reply = owner._send(model, messages, options, awaited=awaited)
+        except Exception as error:  # noqa: BLE001 - told apart by the libraries' classes
+            failed = owner._failed(error) or error
+        if failed is not None:
+            raise failed  # out here it has no context, which might quote a key
+        return self._later(reply) if inspect.isawaitable(reply) else self._now(reply)
+
     async def _later(self, reply: Any) -> Completion:
+        failed: Exception | None = None
         try:
             found = await reply
         except Exception as error:  # noqa: BLE001 - likewise
-            raise self._owner._failed(error) or error from None
+            failed = self._owner._failed(error) or error
+        if failed is not None:
+            raise failed
         return self._now(found)
+
+
+def typed_error(
+    error: Exception, read: Callable[[Answer], Completion | ModelError]
+) -> ModelError | None:
+    """The error that an exception of a known library amounts to; None for another's.
+
+    Args:
+        error: what was raised.
+        read: tells what an answer amounts to, if the exception carries one.
+    """
+    kinds = type(error).__mro__
+    library = any(kind.__module__.partition(".")[0] in _LIBRARIES for kind in kinds)
+    answer = answer_of(error) if library else None
+    if answer is not None:
+        found = read(answer)
+        return found if isinstance(found, ModelError) else None
+    if isinstance(error, json.JSONDecodeError):
+        return BadResponse(f"the answer isn't JSON: {error}")
+    names = [kind.__name__ for kind in kinds]
+    timed_out = isinstance(error, (TimeoutError, asyncio.TimeoutError))
+    if timed_out or (library and any("Timeout" in name for name in names)):
+        return Timeout("the client gave up waiting")
+    cut = library and any("Connect" in name or "Transport" in name for name in names)
+    if cut or isinstance(error, ConnectionError):
+        return Disconnected(f"the connection failed: {type(error).__name__}: {error}")
+    return None
+
+
+def sign(
+    error: ModelError,
+    *,
+    model: str,
+    by: str,
+    provider: str,
+    attempt: int,
+    secrets: Iterable[object],
+) -> None:
+    """Say on an error who failed and how often, and take the keys out of what was said."""
+    said = ApiKey().redact(str(error))
+    for key in secrets:
+        said = ApiKey(key).redact(said) if isinstance(key, str) else said
+    made = f"{attempt} attempt{'s' if attempt > 1 else ''}"
+    error.args = (f"{model} by {by} ({made}): {said}",)
+    error.provider, error.model, error.attempts = provider, model, attempt
 
 
 def answer_of(holder: Any) -> Answer | None:
