@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from opto.optimizers.problem import Entry
@@ -12,6 +14,15 @@ from opto.optimizers.schemas import closed, schema_of, schema_of_object, schemas
 class Colour(enum.Enum):
     RED = 1
     BLUE = 2
+
+
+@dataclass
+class Settings:
+    mode: Literal["slow", "fast"] = "slow"
+    size: int = 1
+    either: int | str = 1
+    names: list[str] = field(default_factory=list[str])
+    hidden: int = field(default=0, init=False)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +38,7 @@ class Colour(enum.Enum):
         ([], {"type": "array", "items": {}}),
         ({"a": 1}, {"type": "object"}),
         (Colour.RED, {"type": "string", "enum": ["RED", "BLUE"]}),
+        (np.zeros((1, 2)), schema_of([[0.0, 0.0]])),
         (None, {}),
     ],
 )
@@ -50,3 +62,19 @@ def test_whether_a_schema_leaves_nothing_open() -> None:
     assert closed(schema_of_object({"a": schema_of([1])}))
     assert not closed(schema_of_object({"a": schema_of([])}))
     assert not closed(schema_of_object({"a": schema_of(None)}))
+    assert not closed(schema_of_object({"a": schema_of({"b": 1})})), "any key is allowed in it"
+    assert not closed(schema_of_object({"a": schema_of(Settings())})), "fields may be left out"
+
+
+def test_of_a_dataclass_some_fields_may_be_given() -> None:
+    assert schema_of(Settings()) == {
+        "type": "object",
+        "properties": {
+            "mode": {"type": "string", "enum": ["slow", "fast"]},
+            "size": {"type": "integer"},
+            "either": {},
+            "names": {},
+        },
+        "required": [],
+        "additionalProperties": False,
+    }

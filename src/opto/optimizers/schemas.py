@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
+from opto.optimizers.hints import hints_of
 from opto.optimizers.problem import Entries, Entry
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -29,7 +31,16 @@ def schemas_of(entries: Entries) -> dict[str, dict[str, Any]]:
 
 
 def closed(schema: Mapping[str, Any]) -> bool:
-    """Whether every value in the schema has a type, as strict providers demand."""
+    """Whether every value in the schema has a type and every object all of its fields.
+
+    Strict providers demand that.
+    """
+    if schema.get("type") == "object":
+        properties = schema.get("properties", {})
+        if schema.get("additionalProperties") is not False:
+            return False
+        if set(schema.get("required", ())) != set(properties):
+            return False
     return bool(schema) and all(
         closed(part) for part in (*schema.get("properties", {}).values(), *_items(schema))
     )
@@ -47,13 +58,30 @@ def schema_of(value: object) -> dict[str, Any]:
     """Return the schema of values of the type of this one; empty where JSON has no such type."""
     if isinstance(value, enum.Enum):
         return {"type": "string", "enum": [member.name for member in type(value)]}
-    if hasattr(type(value), "model_validate"):
-        return {"type": "object"}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _schema_of_fields(value)
+    if hasattr(value, "tolist"):  # an array
+        return schema_of(cast("Any", value).tolist())
     if isinstance(value, (list, tuple)):
         items = cast("Sequence[object]", value)
         same = len({type(item) for item in items}) == 1
         return {"type": "array", "items": schema_of(items[0]) if same else {}}
-    if isinstance(value, dict):
+    if isinstance(value, dict) or hasattr(type(value), "model_validate"):
         return {"type": "object"}
     kind = next((name for known, name in _TYPES.items() if isinstance(value, known)), None)
     return {"type": kind} if kind else {}
+
+
+def _schema_of_fields(value: Any) -> dict[str, Any]:
+    """Return the schema of some of the fields of a dataclass; those not given stay."""
+    hints = hints_of(type(value))
+    fields = [item.name for item in dataclasses.fields(value) if item.init]
+    properties = {name: _schema_of_field(hints.get(name), getattr(value, name)) for name in fields}
+    return schema_of_object(properties, required=[])
+
+
+def _schema_of_field(hint: Any, value: object) -> dict[str, Any]:
+    if get_origin(hint) is Literal and all(isinstance(choice, str) for choice in get_args(hint)):
+        return {"type": "string", "enum": list(get_args(hint))}
+    plain = isinstance(hint, type) and isinstance(value, hint)
+    return schema_of(value) if plain else {}
