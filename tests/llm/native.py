@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,9 +86,14 @@ def common_rows(
 
 
 def check_fault(
-    row: Row, make: Callable[[ModelServer], HttpModel], ask: Asked, header: str
+    row: Row,
+    make: Callable[[ModelServer], HttpModel],
+    ask: Asked,
+    header: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """One row, with the key in `header` and nowhere else."""
+    caplog.set_level(logging.DEBUG)
     script = row.script if isinstance(row.script, Fault) else list(row.script)
     with ModelServer(script) as server:
         llm = make(server)
@@ -101,7 +107,10 @@ def check_fault(
             assert (caught.value.provider, caught.value.model) == ("127.0.0.1", "m")
             left = [str(caught.value), repr(vars(caught.value)), repr(llm), repr(vars(llm))]
             assert KEY not in "".join(left)
+            assert KEY.encode() not in pickle.dumps(caught.value)
+            assert caught.value.__context__ is None
         assert KEY.encode() not in pickle.dumps(llm)
         assert len(server.requests) == row.requests
         assert server.requests[0].headers[header] == KEY
         llm.close()
+    assert KEY not in caplog.text

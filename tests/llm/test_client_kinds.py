@@ -122,7 +122,8 @@ both = pytest.mark.parametrize("ask", [sync, asynchronous])
 def adapted(client: Any, **settings: Any) -> ClientModel:
     kind = kind_of_client(client)
     assert kind is not None
-    return kind(client, "m", **{"retry": QUICK, "timeout": 20.0, **settings})
+    chosen: dict[str, Any] = {"retry": QUICK, "timeout": 20.0, **settings}
+    return kind(client, "m", **chosen)
 
 
 @both

@@ -75,8 +75,8 @@ ROWS = {
 
 @both
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS.keys())
-def test_fault(row: Row, ask: Asked) -> None:
-    check_fault(row, client, ask, "x-goog-api-key")
+def test_fault(row: Row, ask: Asked, caplog: pytest.LogCaptureFixture) -> None:
+    check_fault(row, client, ask, "x-goog-api-key", caplog)
 
 
 @both

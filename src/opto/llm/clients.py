@@ -199,6 +199,7 @@ class _Once:
     ) -> Any:
         owner = self._owner
         model = options.pop("model", None) or owner.model
+        reply: Any = None
         failed: Exception | None = None
         try:
             reply = owner._send(model, messages, options, awaited=awaited)
@@ -209,6 +210,7 @@ class _Once:
         return self._later(reply) if inspect.isawaitable(reply) else self._now(reply)
 
     async def _later(self, reply: Any) -> Completion:
+        found: Any = None
         failed: Exception | None = None
         try:
             found = await reply

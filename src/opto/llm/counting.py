@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from opto.errors import ModelError
 
@@ -38,7 +38,6 @@ class Counting:
         except ModelError as error:  # there is no model yet
             raise AttributeError(str(error)) from None
         if callable(counter):
-            found: Counter = counter
-            return found
+            return cast("Counter", counter)
         message = f"{type(self).__name__!r} has no 'count_tokens': its model has none"
         raise AttributeError(message)
