@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from opto.testing.dialects import candidates_json as candidates_json
+from opto.testing.dialects import message_json as message_json
 from opto.testing.optimizers import OPTIMIZER_CHECKS as OPTIMIZER_CHECKS
 from opto.testing.optimizers import check_optimizer as check_optimizer
 from opto.testing.propagators import PROPAGATOR_CHECKS as PROPAGATOR_CHECKS
