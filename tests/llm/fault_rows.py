@@ -30,7 +30,7 @@ from opto.llm import OpenAICompatible, RetryPolicy, usage
 from opto.optimizers import OptoPrime
 from opto.testing import Fault, ModelServer, completion_json
 from opto.trace import node
-from tests.llm.test_limiter import EightASecond
+from tests.llm.test_limiter import EightASecond, thirty_two_at_once
 from tests.llm.test_openai_compatible import KEY, MESSAGES, Asked, asynchronous, client, wait_until
 
 MEGABYTE = 1024 * 1024
@@ -161,12 +161,7 @@ def storm(ask: Asked) -> str:
     with ModelServer(rule) as server:
         llm = OpenAICompatible("m", server.url, max_attempts=8)
         if ask is asynchronous:
-
-            async def together() -> list[str]:
-                replies = await asyncio.gather(*(llm.acall(messages=MESSAGES) for _ in range(40)))
-                return [reply.text for reply in replies]
-
-            texts = asyncio.run(together())
+            texts = asyncio.run(thirty_two_at_once(llm, 40))
         else:
             with ThreadPoolExecutor(32) as pool:
                 texts = list(pool.map(lambda _: ask(llm).text, range(40)))

@@ -50,10 +50,11 @@ def outcome(row: Row, ask: Asked) -> str:
     return f"{found}, {count} request{'s' if count > 1 else ''}"
 
 
-def midway(fault: Fault, read: Any) -> str:
+def midway(name: str, fault: Fault, read: Any) -> str:
     """What a stream that fails after its first pieces comes to."""
     with ModelServer(fault) as server:
-        limits = Limits(max_bytes=200_000, silence=0.3, timeout=20.0)
+        patience = test_stream.PATIENCE.get(name, 10.0)
+        limits = Limits(max_bytes=200_000, silence=patience, timeout=20.0)
         llm = client(server, timeout=None, limits=limits)
         found = failure(lambda: read(llm))
         assert len(server.requests) == 1
@@ -83,7 +84,7 @@ def page() -> str:
         for name, fault in test_stream.BEFORE.items()
     ]
     streams += [
-        row(f"later: {name}", *(midway(fault, read) for read in reads))
+        row(f"later: {name}", *(midway(name, fault, read) for read in reads))
         for name, (fault, _) in test_stream.MIDWAY.items()
     ]
     return HEAD + "\n".join(answers) + "\n" + STREAMS + "\n".join(streams) + "\n"

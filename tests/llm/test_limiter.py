@@ -40,6 +40,16 @@ class EightASecond:
             return Fault(429, self.headers)
 
 
+async def thirty_two_at_once(llm: OpenAICompatible, calls: int) -> list[str]:
+    turns = asyncio.Semaphore(32)
+
+    async def one() -> str:
+        async with turns:
+            return (await llm.acall(messages=MESSAGES)).text
+
+    return await asyncio.gather(*(one() for _ in range(calls)))
+
+
 @pytest.mark.parametrize("advice", [{}, {"Retry-After": "1"}], ids=["silent", "advised"])
 @pytest.mark.parametrize("how", ["threads", "asyncio"])
 def test_thirty_two_threads_share_eight_requests_a_second(how: str, advice: dict[str, str]) -> None:
@@ -50,12 +60,7 @@ def test_thirty_two_threads_share_eight_requests_a_second(how: str, advice: dict
             with ThreadPoolExecutor(32) as pool:
                 texts = list(pool.map(lambda _: llm(messages=MESSAGES).text, range(40)))
         else:
-
-            async def together() -> list[str]:
-                replies = await asyncio.gather(*(llm.acall(messages=MESSAGES) for _ in range(40)))
-                return [reply.text for reply in replies]
-
-            texts = asyncio.run(together())
+            texts = asyncio.run(thirty_two_at_once(llm, 40))
         llm.close()
     assert texts == ["ok"] * 40
     assert rule.refused < 32

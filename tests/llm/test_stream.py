@@ -176,16 +176,19 @@ MIDWAY: dict[str, tuple[Fault, type[ModelError]]] = {
     "an error event: quota": (failing({"code": "insufficient_quota"}), QuotaExceeded),
     "an error event by name": (Fault(events=[*SHORT, b"event: error\ndata: {}\n\n"]), ServerError),
     "filtered in the middle": (ending("content_filter"), ContentFiltered),
-    "silence": (Fault(events=GOOD, drip=0.8), Timeout),
+    "silence": (Fault(events=GOOD, drip=2.0), Timeout),
     "endless": (Fault(events=GOOD[1:2], endless=True), OversizedResponse),
 }
+
+
+PATIENCE = {"silence": 0.7}
 
 
 @both
 @pytest.mark.parametrize("name", MIDWAY)
 def test_a_fault_in_the_middle_is_typed_and_not_retried(name: str, read: Read) -> None:
     fault, expected = MIDWAY[name]
-    limits = Limits(max_bytes=200_000, silence=0.3, timeout=20.0)
+    limits = Limits(max_bytes=200_000, silence=PATIENCE.get(name, 10.0), timeout=20.0)
     with ModelServer(fault) as server, usage() as spent:
         llm = client(server, timeout=None, limits=limits)
         with pytest.raises(ModelError) as caught:
