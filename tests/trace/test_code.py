@@ -30,7 +30,9 @@ def top(x: Any) -> Any:
 
 def compiled(text: str, fun: Any = top, helpers: Any = None, owner: str = "") -> Any:
     surroundings = Surroundings(fun, helpers or {}, owner)
-    return load_in_process(textwrap.dedent(text), surroundings, new_filename("top"), UNKNOWN).function
+    return load_in_process(
+        textwrap.dedent(text), surroundings, new_filename("top"), UNKNOWN
+    ).function
 
 
 def test_a_text_is_compiled_under_a_name_of_its_own() -> None:
