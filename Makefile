@@ -3,16 +3,16 @@ SHELL := bash
 VENV ?= .venv
 FILES ?= .
 PY := $(VENV)/bin/python
-export PYTHON
+export PYTHON PINS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check docs bench model format coverage clean \
+.PHONY: help demo test test-all check docs bench model format coverage pins audit clean check-pins \
         check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | \
 	  awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
-	@echo "Variables: PYTHON=/path/to/python3  VENV=folder  MODEL=135m|0.5b|1.5b  ARGS='-k name'"
+	@echo "Variables: PYTHON=/path/to/python3  VENV=folder  PINS=no  MODEL=135m|0.5b|1.5b  ARGS='-k name'"
 
 demo: $(VENV)/.stamp-local ## Train three things with a local model (MODEL=135m|0.5b|1.5b)
 	@$(PY) examples/demo.py $(if $(MODEL),--model $(MODEL)) $(ARGS)
@@ -29,7 +29,7 @@ test-all: ## Run the tests on each Python from 3.10 to 3.13 that is here (in .ve
 	  $(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || failed="$$failed $$version"; done; \
 	if [ -n "$$failed" ]; then echo "Failed on Python$$failed"; exit 1; fi
 
-check: check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-snippets ## All checks but the tests
+check: check-style check-mypy check-pyright check-layers check-budgets check-weight check-spelling check-pins check-snippets ## All checks but the tests
 
 docs: $(VENV)/.stamp-docs ## Build the documentation into site/
 	@$(VENV)/bin/zensical build --strict --clean && echo "Built site/index.html"
@@ -45,6 +45,12 @@ format: $(VENV)/.stamp-dev ## Format the code and mend what can be mended (FILES
 
 coverage: $(VENV)/.stamp-test ## Run the tests and report branch coverage
 	@$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered $(ARGS)
+
+pins: $(VENV)/.stamp-dev ## Pin the environments in requirements/ (UPGRADE=yes takes newer releases)
+	@$(PY) tools/pins.py renew $(if $(UPGRADE),--upgrade)
+
+audit: $(VENV)/.stamp-test ## Ask a database of vulnerabilities about what is pinned
+	@$(PY) -m tools.audit
 
 clean: ## Remove the environment, caches and what was built
 	rm -rf $(VENV) site dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
@@ -70,9 +76,12 @@ check-weight: $(VENV)/.stamp-test
 check-spelling: $(VENV)/.stamp-dev
 	@echo "== spelling" && $(VENV)/bin/codespell
 
+check-pins: $(VENV)/.stamp-test
+	@echo "== pins" && $(PY) tools/pins.py check
+
 check-snippets: $(VENV)/.stamp-test
 	@echo "== snippets of README and docs" && $(PY) -m pytest -q tests/test_readme.py tests/test_docs.py
 
 # An environment is stale when what it was made from is newer than its stamp.
-$(VENV)/.stamp-%: pyproject.toml tools/venv.sh
+$(VENV)/.stamp-%: pyproject.toml tools/venv.sh requirements/%.txt
 	@tools/venv.sh $(VENV) $* && touch $@

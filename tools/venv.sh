@@ -2,6 +2,8 @@
 # Installs this checkout with extras into a virtual environment, which it makes if absent.
 # usage: tools/venv.sh FOLDER EXTRA [EXTRA...]    ($PYTHON chooses the interpreter, else the first
 # Python >= 3.10 that works). Uses uv where there is one, else venv and pip.
+# Versions and checksums are those of requirements/EXTRA.txt; $PINS=no takes what pyproject.toml
+# allows instead, whatever its checksum.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=$1
@@ -23,6 +25,14 @@ find_python() {
   return 1
 }
 
+install() {
+  if command -v uv >/dev/null 2>&1; then
+    uv pip install --quiet --python "$venv/bin/python" "$@"
+  else
+    "$venv/bin/python" -m pip --disable-pip-version-check install --quiet "$@"
+  fi
+}
+
 if ! works "$venv/bin/python"; then
   python=$(find_python)
   echo "Making $venv with $("$python" --version)"
@@ -34,9 +44,19 @@ if ! works "$venv/bin/python"; then
   fi
 fi
 
-echo "Installing opto with [$extras] into $venv"
-if command -v uv >/dev/null 2>&1; then
-  uv pip install --quiet --python "$venv/bin/python" --editable ".[$extras]"
-else
-  "$venv/bin/python" -m pip --disable-pip-version-check install --quiet --editable ".[$extras]"
+pins=()
+for extra in "$@"; do
+  if [ "${PINS:-yes}" = no ] || [ ! -e "requirements/$extra.txt" ]; then
+    echo "Installing opto with [$extras] into $venv, versions not pinned"
+    install --editable ".[$extras]"
+    exit
+  fi
+  pins+=(--requirement "requirements/$extra.txt")
+done
+
+echo "Installing opto with [$extras] into $venv, as pinned"
+if ! { install --require-hashes "${pins[@]}" && install --no-deps --no-build-isolation --editable .; }; then
+  echo "The pinned versions can't be installed here (above is why). If it is a checksum, find out" >&2
+  echo "why it differs first. Else 'make pins' renews the pins, and PINS=no goes without them." >&2
+  exit 1
 fi
