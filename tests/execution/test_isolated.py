@@ -493,6 +493,7 @@ def test_arguments_and_output_are_bounded() -> None:
     assert "characters more)" in shown
 
 
+@pytest.mark.covers("A47")
 def test_a_call_that_takes_too_long_shows_where_it_was() -> None:
     text = "def f(x):\n    print('start')\n    while x:\n        y = 1\n        x = y"
     shown = feedback(text, 1, Policy(limits=Limits(seconds=0.5)))

@@ -246,6 +246,7 @@ def test_an_error_is_no_end_and_the_state_is_kept() -> None:
     assert function(1).data == 2
 
 
+@pytest.mark.covers("A47")
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,10 @@ from opto.execution.seccomp import ALLOW, ENOSYS, ENOTTY, EPERM, KILL, program, 
 from opto.execution.syscalls import MACHINES
 
 PID = 4242
+ORDER = ("x86_64", "aarch64")
+# All there are, as the headers of Linux 6.1 list them.
+DATA = Path(__file__).resolve().parents[1] / "data" / "syscalls.json"
+KERNEL: dict[str, dict[str, int]] = json.loads(DATA.read_text("utf-8"))
 THREAD = 0x3D0F00  # what glibc passes to clone for a thread
 # Numbers of calls that must not be made: for x86-64 and for arm64.
 REFUSED = {
@@ -121,6 +127,15 @@ def test_the_tables_have_no_number_twice(machine: str) -> None:
     numbers = [*table.always.values(), *table.checked.values()]
 
     assert len(numbers) == len(set(numbers))
+
+
+def test_the_numbers_are_those_of_the_kernel(machine: str) -> None:
+    table = MACHINES[machine]
+    used = {**table.always, **table.checked}
+    refused = {name: numbers[ORDER.index(machine)] for name, numbers in REFUSED.items()}
+
+    assert {n: KERNEL[machine].get(n) for n in used} == used
+    assert {n: KERNEL[machine].get(n) for n in refused} == refused
 
 
 def test_the_tables_allow_the_same(machine: str) -> None:

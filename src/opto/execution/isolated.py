@@ -202,7 +202,7 @@ class Runner:
         try:
             ticket.take(process)
             now, data, lessons = self._news(given)
-            payload = encode((call.arguments, call.instance, data, lessons))
+            payload = encode((call.arguments, call.instance, data or None, lessons or None))
             answer = process.ask(payload, self.policy.limits.seconds, exchange)
         except BaseException:
             process.kill()

@@ -11,7 +11,7 @@ from opto.execution.isolated import load_isolated
 from opto.execution.limits import COMPUTING, Limits
 from opto.execution.portable import load_portable
 from opto.execution.transport import Transport
-from opto.trace.code import EXECUTION, Loaded, Surroundings, load_in_process
+from opto.trace.code import EXECUTION, Execution, Loaded, Surroundings, load_in_process
 from opto.trace.origin import UNKNOWN, Origin
 
 Name = Literal["inprocess", "isolated", "portable"]
@@ -68,8 +68,12 @@ default = isolated
 
 
 @contextmanager
-def execution(policy: Name | Policy) -> Iterator[None]:
-    """Run proposed code by `policy` inside the block, unless a bundle says otherwise."""
+def execution(policy: Execution) -> Iterator[None]:
+    """Run proposed code by `policy` inside the block, unless a bundle or its class says otherwise.
+
+    Args:
+        policy: a `Policy`, or the name of one that is registered.
+    """
     token = EXECUTION.set(policy)
     try:
         yield

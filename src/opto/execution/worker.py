@@ -123,7 +123,7 @@ def _answered(message: Any, candidate: list[Candidate], customs: Customs) -> tup
         return None, False
     arguments, instance, data, lessons = message
     if lessons or data:
-        candidate[0].learn(lessons, data)
+        candidate[0].learn(lessons or (), data or {})
     return candidate[0].call(arguments, instance)
 
 

@@ -27,7 +27,7 @@ from opto.trace.containers import RESERVED, CodeContainer
 from opto.trace.core import PLAIN, MessageNode, Node, failed, lift
 from opto.trace.holding import SCALARS
 from opto.trace.methods_of import bound_to
-from opto.trace.modules import Module
+from opto.trace.modules import MODELS_EXECUTION, Module
 from opto.trace.ops import Op, distinct, get_op_name
 from opto.trace.origin import AUTHOR, UNKNOWN
 from opto.trace.parameters import ParameterNode, another, code_parameter
@@ -312,6 +312,8 @@ class FunModule(CodeContainer, Module, Generic[R_co]):
             self._prepare()  # once for all instances
         twin = self._shallow()
         twin._instance, twin._self_node = instance, self_node
+        kind = instance if isinstance(instance, type) else type(instance)
+        twin.execution = self.execution or getattr(kind, MODELS_EXECUTION, None)
         if parameter is None and self.parameter is not None:
             parameter = another(self.parameter)
         twin.parameter = parameter

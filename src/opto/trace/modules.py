@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar, overload
 from warnings import warn
 
 from opto.trace.abstract import LEARNS
@@ -14,6 +16,7 @@ from opto.trace.export_code import class_source
 from opto.trace.parameters import ParameterNode as ParameterNode
 
 T = TypeVar("T", bound=type[Any])
+MODELS_EXECUTION = "__opto_execution__"
 
 
 class Module(ParameterContainer):
@@ -58,19 +61,38 @@ class Model(Module):
             file.write(text)
 
 
-def model(cls: T) -> T:
+@overload
+def model(cls: T) -> T: ...
+@overload
+def model(*, execution: Any = ...) -> Callable[[T], T]: ...
+def model(cls: Any = None, *, execution: Any = None) -> Any:
     """Make a class a `Module`: its parameters and those of its methods can be found and trained.
 
     The class keeps its name and module. One that is a `Module` already is returned as it is.
+
+    Args:
+        cls: the class.
+        execution: how code runs that the author didn't write, for those of its methods that don't
+            say themselves; see `bundle`.
     """
+    if cls is None:
+        return partial(_model, execution=execution)
+    return _model(cls, execution)
+
+
+def _model(cls: type, execution: Any) -> type:
     if issubclass(cls, Model):
+        if execution is not None:
+            setattr(cls, MODELS_EXECUTION, execution)
         return cls
-    facts = {
+    facts: dict[str, Any] = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
         "__opto_wrapped__": cls,
     }
+    if execution is not None:
+        facts[MODELS_EXECUTION] = execution
     metaclass: Any = type(cls)
-    made = metaclass(cls.__name__, (cls, Model), facts)
-    return cast("T", made)
+    made: type = metaclass(cls.__name__, (cls, Model), facts)
+    return made
