@@ -38,8 +38,10 @@ def allowance(headers: Mapping[str, str], now: float | None = None) -> Allowance
     """
     for family in _FAMILIES:
         left = _count(headers.get(family.format("remaining")))
+        if left is None:
+            continue
         reset = _span(headers.get(family.format("reset"), ""), time.time() if now is None else now)
-        if left is not None and reset is not None:
+        if reset is not None:
             return Allowance(left, reset, _count(headers.get(family.format("limit"))))
     return None
 
