@@ -74,7 +74,9 @@ def test_every_decision_is_listed() -> None:
 
 
 def test_every_page_can_be_found_from_the_menu() -> None:
-    menu = re.findall(r"^ +- (?:.+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+    menu = re.findall(
+        r"^ +- (?:.+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.MULTILINE
+    )
     reached = {*menu, "adr/template.md", *(f"adr/{path.name}" for path in DOCS.glob("adr/0*.md"))}
 
     assert sorted(map(name_of, PAGES)) == sorted(reached | {"adr/index.md"})
