@@ -125,6 +125,25 @@ def test_a_schema_is_kept_to(model: str) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "said_no", ["output_config: Extra inputs", "output_config.format.schema: no"]
+)
+def test_a_model_that_cant_be_held_to_a_schema_is_asked_by_a_tool(said_no: str) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+
+    def answer(request: Any) -> Any:
+        if "output_config" in request.body:
+            return Fault(400, body=error("invalid_request", said_no))
+        name = request.body["tool_choice"]["name"]
+        return said({"type": "tool_use", "id": "t", "name": name, "input": {"n": 3}})
+
+    with ModelServer(answer) as server:
+        llm = client(server, model="claude-opus-5")
+        for _ in range(2):
+            assert structured(llm, MESSAGES, schema).value == {"n": 3}
+        assert len(server.requests) == 3  # it is remembered
+
+
 @both
 def test_several_answers_are_several_requests(ask: Any) -> None:
     with ModelServer(["a", "b", "c"]) as server:

@@ -127,6 +127,24 @@ def test_a_schema_is_kept_to() -> None:
     assert config == {"responseMimeType": "application/json", "responseJsonSchema": schema}
 
 
+def test_a_model_that_cant_be_held_to_a_schema_is_told_of_it() -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    unknown = "Unknown name \"responseJsonSchema\" at 'generation_config': Cannot find field."
+
+    def answer(request: Any) -> Any:
+        if "responseJsonSchema" in request.body["generationConfig"]:
+            return Fault(400, body=error("invalid_argument", unknown))
+        return '{"n": 3}'
+
+    with ModelServer(answer) as server:
+        llm = client(server)
+        for _ in range(2):
+            assert structured(llm, MESSAGES, schema).value == {"n": 3}
+        assert len(server.requests) == 3  # it is remembered
+        told = server.requests[-1].body["systemInstruction"]["parts"][0]["text"]
+    assert told.startswith("Be brief.\n\nReply with one JSON value that keeps to this JSON schema:")
+
+
 def test_several_answers_come_in_one_reply() -> None:
     one, other = (candidates_json(text)["candidates"][0] for text in "ab")
     body = {**candidates_json(""), "candidates": [one, {**other, "index": 1}]}

@@ -38,12 +38,24 @@ _NOT_THERE = ("n", "seed", "presence_penalty", "frequency_penalty", "logprobs", 
 _KEPT_BLOCKS = frozenset({"thinking", "redacted_thinking"})
 
 
-def request_body(model: str, messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> bytes:
+def request_body(
+    model: str,
+    messages: Sequence[ChatMessage],
+    options: Mapping[str, Any],
+    *,
+    held: bool = True,
+) -> bytes:
     """The JSON to send. Options that the service has under the same name go as they are.
 
     A JSON schema is one that the model is held to if it can be, or else the input of a tool that it
     has to call, which every model of the service can. ``seed``, ``n`` and penalties, which the
     service doesn't have, are left out.
+
+    Args:
+        model: the name.
+        messages: the conversation.
+        options: of the call.
+        held: whether the model may be held to a schema; else it is always a tool's.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
     system, turns = conversation(messages)
@@ -61,11 +73,11 @@ def request_body(model: str, messages: Sequence[ChatMessage], options: Mapping[s
     if system:
         body["system"] = system
     body["messages"] = [_message(turn) for turn in turns]
-    held = native_schema(model, schema) if kind == "json_schema" else None
-    if held is not None:
-        wanted = {"type": "json_schema", "schema": held}
+    native = native_schema(model, schema) if held and kind == "json_schema" else None
+    if native is not None:
+        wanted = {"type": "json_schema", "schema": native}
         body["output_config"] = {**(chosen.pop("output_config", None) or {}), "format": wanted}
-    body |= _tools(chosen, schema if kind == "json_schema" and held is None else None)
+    body |= _tools(chosen, schema if kind == "json_schema" and native is None else None)
     return json.dumps(storable({**body, **chosen}), ensure_ascii=False, allow_nan=False).encode()
 
 

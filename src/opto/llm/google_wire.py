@@ -41,17 +41,25 @@ _REQUEST = ("safetySettings", "cachedContent", "labels", "toolConfig")
 _NOT_THERE = ("stream", "parallel_tool_calls")
 _MODES = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
 _ENDED: Mapping[str, str] = {"STOP": "stop", "MAX_TOKENS": "length"}
+_TOLD = "Reply with one JSON value that keeps to this JSON schema:\n"
 _UNUSABLE = frozenset(
     ("MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL", "OTHER", "NO_IMAGE")
 )
 """Ends of which another try may have a better one; those that aren't known are refusals."""
 
 
-def request_body(messages: Sequence[ChatMessage], options: Mapping[str, Any]) -> bytes:
+def request_body(
+    messages: Sequence[ChatMessage], options: Mapping[str, Any], *, held: bool = True
+) -> bytes:
     """The JSON to send. Options that aren't those of chat completions belong to the service.
 
     Names of its request (``safetySettings``, ...) and of its ``generationConfig``
     (``thinkingConfig``, ...) go there as they are.
+
+    Args:
+        messages: the conversation.
+        options: of the call.
+        held: whether the model can be held to a schema; else it is told of it.
     """
     chosen = {
         name: value
@@ -60,11 +68,12 @@ def request_body(messages: Sequence[ChatMessage], options: Mapping[str, Any]) ->
     }
     system, turns = conversation(messages)
     body: dict[str, Any] = {"contents": [_content(turn) for turn in turns]}
+    config, told = _format(chosen, held=held)
+    system = f"{system}\n\n{told}".strip()
     if system:
         body["systemInstruction"] = {"parts": [{"text": system}]}
     body |= {name: chosen.pop(name) for name in _REQUEST if name in chosen}
     body |= _tools(chosen)
-    config = _format(chosen)
     stop = chosen.pop("stop", None)
     if stop:
         config["stopSequences"] = [stop] if isinstance(stop, str) else list(stop)
@@ -180,12 +189,17 @@ def _declared(function: Mapping[str, Any]) -> dict[str, Any]:
     return {**said, "parametersJsonSchema": parameters} if parameters.get("properties") else said
 
 
-def _format(chosen: dict[str, Any]) -> dict[str, Any]:
+def _format(chosen: dict[str, Any], *, held: bool) -> tuple[dict[str, Any], str]:
+    """The part of the configuration that says how to reply, and what the model is told of it."""
     kind, schema = asked_format(chosen)
     if not kind:
-        return {}
+        return {}, ""
     asked: dict[str, Any] = {"responseMimeType": "application/json"}
-    return {**asked, "responseJsonSchema": schema} if kind == "json_schema" and schema else asked
+    if kind != "json_schema" or not schema:
+        return asked, ""
+    if held:
+        return {**asked, "responseJsonSchema": schema}, ""
+    return asked, f"{_TOLD}{json.dumps(schema, ensure_ascii=False)}"
 
 
 # ---- what comes back -----------------------------------------------------------------------------
