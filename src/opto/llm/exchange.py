@@ -54,7 +54,7 @@ class Exchange:
     async def post(
         self, body: bytes, headers: Mapping[str, str], path: str = "", events: Events | None = None
     ) -> Answer | ModelError:
-        """Post `body` to `path` below the URL; the deadline is the caller's (``asyncio.wait_for``).
+        """Post `body` to `path` below the URL; the deadline is the caller's (`loop.within`).
 
         Args:
             body: what is sent.

@@ -31,7 +31,7 @@ from opto.llm.backend import Backend
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.exchange import Exchange
 from opto.llm.limiter import LIMITERS, RateLimiter, Turn
-from opto.llm.loop import HTTP_LOOP
+from opto.llm.loop import HTTP_LOOP, within
 from opto.llm.rate import Rate
 from opto.llm.reading import Assembly, Reader
 from opto.llm.retry import RetryPolicy
@@ -249,7 +249,7 @@ class HttpModel(Backend):
         reader = None if into is None else Reader(into, self._silence, self._assembly)
         try:
             post = self._exchange.post(sent.body, self._headers(), sent.path, reader)
-            answer = await asyncio.wait_for(post, max(0.001, deadline - started))
+            answer = await within(max(0.001, deadline - started), post)
         except asyncio.TimeoutError:
             return Timeout("no complete answer before the deadline of the call")
         if isinstance(answer, ModelError):

@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import os
+import sys
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -19,6 +20,14 @@ from opto.errors import UsageError
 
 T = TypeVar("T")
 _GRACE_SECONDS = 1.0
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; raises ``asyncio.TimeoutError`` when the seconds are over, and ends it."""
+    if sys.version_info < (3, 11):
+        return await asyncio.wait_for(work, seconds)
+    async with asyncio.timeout(seconds):  # needs no task of its own
+        return await work
 
 
 class BackgroundLoop:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import inspect
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -162,5 +164,25 @@ def _pause(step: Wait) -> None:
 async def _apause(step: Wait) -> None:
     if step.until is None:
         await asyncio.sleep(step.seconds)
-    else:
-        await asyncio.wait([asyncio.wrap_future(step.until)], timeout=step.seconds)
+        return
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    def end_from_anywhere(_: object) -> None:
+        if threading.get_ident() == here:
+            end()
+        else:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(end)
+
+    here = threading.get_ident()
+    timer = loop.call_later(step.seconds, end)
+    step.until.add_done_callback(end_from_anywhere)
+    try:
+        await over
+    finally:
+        timer.cancel()
