@@ -265,6 +265,18 @@ def test_replies_of_any_shape_are_read() -> None:
         OpenAIClient(openai_like(lambda **_: 3), max_attempts=1)(messages=MESSAGES)
 
 
+def test_several_answers_of_anthropic_are_several_requests() -> None:
+    texts = iter("ab")
+    messages = SimpleNamespace(create=lambda **_: SimpleNamespace(model_dump=dump))
+
+    def dump(**_: Any) -> Any:
+        return message_json(next(texts))
+
+    reply = AnthropicClient(SimpleNamespace(messages=messages))(messages=MESSAGES, n=2)
+    assert [choice.message.content for choice in reply.choices] == ["a", "b"]
+    assert reply.usage.prompt_tokens == 14
+
+
 def test_an_asynchronous_method_is_awaited() -> None:
     async def create(**_: Any) -> Any:
         await asyncio.sleep(0)

@@ -55,7 +55,9 @@ class AnthropicModel(HttpModel):
         once = {**options, "n": 1}
         with unstreamed():  # pieces of several would come mixed
             asked = [super(AnthropicModel, self)._exchanged(messages, once) for _ in range(count)]
-            return together(await asyncio.gather(*asked))
+            answers = await asyncio.gather(*asked)
+        failed = next((one for one in answers if isinstance(one, ModelError)), None)
+        return failed or together([one for one in answers if isinstance(one, Completion)])
 
     def _outgoing(
         self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]
@@ -81,13 +83,8 @@ class AnthropicModel(HttpModel):
         return {"anthropic-version": VERSION, **({"x-api-key": key} if key else {})}
 
 
-def together(answers: Sequence[Completion | ModelError]) -> Completion | ModelError:
-    """One completion of several, a choice of each; the first error if one failed."""
-    replies: list[Completion] = []
-    for answer in answers:
-        if isinstance(answer, ModelError):
-            return answer
-        replies.append(answer)
+def together(replies: Sequence[Completion]) -> Completion:
+    """One completion of several, a choice of each."""
     choices = tuple(replace(reply.choices[0], index=index) for index, reply in enumerate(replies))
     usage = sum((reply.usage for reply in replies[1:]), replies[0].usage)
     return replace(replies[0], choices=choices, usage=usage)

@@ -9,10 +9,12 @@ from typing import Any, ClassVar, cast
 
 from opto.errors import BadResponse, ModelError, UsageError
 from opto.llm import anthropic_wire, google_wire
+from opto.llm.anthropic import together
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
 from opto.llm.clients import ClientModel, accepted, answer_of
 from opto.llm.openai_compatible import for_reasoning
 from opto.llm.providers import ANTHROPIC, GOOGLE, OPENAI
+from opto.llm.steps import Request, Steps
 from opto.llm.wire import Answer, read_answer
 
 
@@ -70,7 +72,8 @@ class OpenAIClient(ClientModel):
 class AnthropicClient(ClientModel):
     """A model called through ``anthropic.Anthropic``, ``AnthropicBedrock`` and others of its kind.
 
-    ``LLM(anthropic.Anthropic(), model="claude-...")`` is the same.
+    ``LLM(anthropic.Anthropic(), model="claude-...")`` is the same. ``n`` answers are as many
+    requests, one after the other.
     """
 
     DEFAULT: ClassVar[str] = ANTHROPIC.default_model
@@ -79,6 +82,13 @@ class AnthropicClient(ClientModel):
     def abilities(self) -> Abilities:
         """As given; else those of every model of the service."""
         return self._abilities or Abilities(200_000, json_schema=True, tools=True)
+
+    def _steps(self, request: Request) -> Steps[Completion]:
+        count = int(request.options.get("n", self.options.get("n")) or 1)
+        replies: list[Completion] = []
+        for _ in range(count):
+            replies.append((yield from super()._steps(request.having(n=1))))
+        return together(replies)
 
     def _send(
         self,
