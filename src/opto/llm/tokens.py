@@ -22,6 +22,7 @@ _MOST_A_CALL = 80  # what templates and services put before a conversation
 _MOST_A_MESSAGE = 16  # its role and marks
 _MOST_AN_IMAGE = 40_000  # gpt-4o-mini counts as many for a large one
 _MOST_FOR_TOOLS = 1024  # services explain to the model what tools are
+_ROLE = len('{"role": ""}')
 _RENDERED = 2  # schemas may be written out longer than they were sent
 
 
@@ -50,6 +51,9 @@ def most_prompt_tokens(messages: Sequence[ChatMessage], options: Mapping[str, An
 
 def _most_of(message: ChatMessage) -> int:
     content = message.get("content")
+    role = message.get("role")
+    if len(message) == 2 and isinstance(content, str) and isinstance(role, str):  # as most are
+        return _MOST_A_MESSAGE + _ROLE + len(role) + _most_of_part(content)
     others = {name: value for name, value in message.items() if name != "content"}
     parts = cast("Sequence[object]", content) if isinstance(content, (list, tuple)) else [content]
     return _MOST_A_MESSAGE + _size(others) + sum(_most_of_part(part) for part in parts)
