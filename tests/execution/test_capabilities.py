@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -199,6 +200,14 @@ def test_the_name_of_a_container_does_not_declare_what_is_in_it() -> None:
         proposed(f, "def f(x):\n    return TOOLS['twice'](x)")(1)
 
 
+def test_an_attribute_of_that_name_declares_no_function() -> None:
+    def f(x: Any) -> Any:
+        return x.secret
+
+    with pytest.raises(CannotIsolate, match="secret: a bundled function"):
+        proposed(f, "def f(x):\n    return secret(x)")(1)
+
+
 # ---- nodes ---------------------------------------------------------------------------------------
 
 
@@ -206,6 +215,19 @@ def test_the_name_of_a_container_does_not_declare_what_is_in_it() -> None:
 def test_nodes_can_be_read_where_that_is_allowed(way: str) -> None:
     function = asking("return SHOWN.data + x", way, allow_external_dependencies=True)
     assert function("!").data == "shown!"
+
+
+def test_nodes_that_globals_held_die_with_their_last_reference() -> None:
+    function = asking("return SHOWN.data", allow_external_dependencies=True)
+    space, kept = globals(), SHOWN
+    try:
+        for number in range(5):
+            held = weakref.ref(space["SHOWN"])
+            space["SHOWN"] = node(number, name="SHOWN")
+            assert function(1).data == number
+            assert number == 0 or held() is None
+    finally:
+        space["SHOWN"] = kept
 
 
 def test_nodes_cannot_be_changed() -> None:

@@ -7,6 +7,7 @@ read, as data may.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -117,13 +118,25 @@ def _reply(made: Any) -> Any:
 # ---- what is declared ----------------------------------------------------------------------------
 
 
-def names_used(
+class Used(NamedTuple):
+    """What a function names, and what the functions that it uses name.
+
+    Attributes:
+        names: globals and what it closes over.
+        attributes: what it reads of anything.
+    """
+
+    names: frozenset[str]
+    attributes: frozenset[str]
+
+
+def used_by(
     fun: Callable[..., Any],
     helpers: Mapping[str, Any],
     allowed: frozenset[str],
     kind: type | None = None,
-) -> set[str]:
-    """Return the names that a function uses, and the functions that it uses, and so on.
+) -> Used:
+    """Return what a function uses.
 
     Args:
         fun: the author's function.
@@ -132,6 +145,7 @@ def names_used(
         kind: the class of its object, if it is a method.
     """
     names: set[str] = set()
+    attributes: set[str] = set()
     seen: set[int] = set()
     waiting: list[Any] = [fun]
     while waiting and len(seen) < _MOST_FUNCTIONS:
@@ -141,30 +155,43 @@ def names_used(
         if seen and is_allowed(plain.__module__ or "", allowed):
             continue
         seen.add(id(plain))
-        space = Namespace(Surroundings(plain, helpers, ""))
-        used = {name for code in _codes(plain.__code__) for name in code.co_names}
-        used |= {name for code in _codes(plain.__code__) for name in code.co_freevars}
+        used, read = _named_in(plain.__code__)
         names |= used
-        waiting.extend(_found(used, space, kind))
-    return names
+        attributes |= read
+        space = Namespace(Surroundings(plain, helpers, ""))
+        waiting.extend(_found(used, read, space, kind))
+    return Used(frozenset(names), frozenset(attributes))
 
 
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    yield code
+def _named_in(code: types.CodeType) -> tuple[set[str], set[str]]:
+    names = set(code.co_freevars)
+    attributes: set[str] = set()
+    for step in dis.get_instructions(code):
+        if step.opname in _READING:
+            attributes.add(str(step.argval))
+        elif step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
+            names.add(str(step.argval))
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _codes(constant)
+            inner = _named_in(constant)
+            names |= inner[0]
+            attributes |= inner[1]
+    return names, attributes
 
 
+_READING = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"})
 _MISSING = object()
 
 
-def _found(names: Iterable[str], space: Mapping[str, Any], kind: type | None) -> Iterator[Any]:
+def _found(
+    names: Iterable[str], attributes: Iterable[str], space: Mapping[str, Any], kind: type | None
+) -> Iterator[Any]:
+    """Yield what names stand for, and methods of the object's class."""
     for name in names:
         found = _MISSING
         with suppress(KeyError):
             found = space[name]
         yield found
-        if kind is not None:
-            found = inspect.getattr_static(kind, name, None)
-            yield getattr(found, "__func__", found)
+    for name in attributes if kind is not None else ():
+        method = inspect.getattr_static(kind, name, None)
+        yield getattr(method, "__func__", method)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import threading
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +19,11 @@ from functools import cached_property
 from typing import Any
 
 from opto.errors import CannotIsolate, NotPlainData, SourceNotFound
-from opto.execution.capabilities import Granted, Space, described, is_function
+from opto.execution.capabilities import Granted, Space, Used, described, is_function
 from opto.execution.exchange import Desk
 from opto.execution.limits import is_allowed
 from opto.execution.parts import Shape, shape_of
-from opto.execution.reading import free_names, imports_of, paths_of
+from opto.execution.reading import READING, free_names, imports_of, paths_of
 from opto.execution.sources import class_source, home_of, is_librarys, space_of
 from opto.execution.wire import encode
 from opto.trace.core import Node
@@ -45,7 +44,7 @@ class Shipment:
     Args:
         allowed: modules that may be imported.
         listed: names that may be called back to, whatever they are.
-        uses: finds the names that the author's own code uses.
+        uses: finds what the author's own code uses.
         home: the package that the author's code lies in, whose sources may go along.
 
     Attributes:
@@ -58,26 +57,27 @@ class Shipment:
         self,
         allowed: frozenset[str],
         listed: Collection[str],
-        uses: Callable[[], Collection[str]],
+        uses: Callable[[], Used],
         home: str = "",
     ) -> None:
-        self.allowed, self.listed, self._uses = allowed, listed, uses
+        self.allowed, self.listed, self._uses = allowed, frozenset(listed), uses
         self._callable: set[str] = set()
         self.data: dict[str, Mapping[str, Any]] = {}
         self.lessons: list[Lesson] = [_empty()]
         self.offenders: list[str] = []
         self.seen: dict[str, Any] = {}
         self.desk = Desk(self)
-        self.lock = threading.RLock()
+        self.lock = READING
         self._numbers: dict[type, int | None] = {}
         self._known: list[tuple[type, Shape]] = []
         self._open = True
         self.home = home
 
     @cached_property
-    def declared(self) -> frozenset[str]:
-        """Names under which functions of this process may be given."""
-        return frozenset((*self.listed, *self._uses()))
+    def declared(self) -> Used:
+        """Names and attributes under which functions of this process may be given."""
+        used = self._uses()
+        return Used(used.names | self.listed, used.attributes | self.listed)
 
     @property
     def lesson(self) -> Lesson:
@@ -140,7 +140,7 @@ class Shipment:
         elif isinstance(value, Node):
             self.data[name] = space
         elif is_function(value):
-            if name in self.declared:
+            if name in self.declared.names:
                 self._callable.add(name)
                 self.data[name] = space
             else:
@@ -151,6 +151,8 @@ class Shipment:
             self._add_source(name, value)
         else:
             self._add_data(name, value, space)
+        if name in self.data:
+            self.seen[name] = None  # looked up anew at each call; it must not live by this
 
     def _add_module(self, name: str, module: types.ModuleType, tree: ast.Module) -> None:
         if is_allowed(module.__name__, self.allowed):
@@ -161,7 +163,7 @@ class Shipment:
         if not reached or not all(map(is_function, reached.values())):
             self.offenders.append(f"{name}: the module {module.__name__} isn't allowed")
             return
-        hidden = sorted(path for path in reached if path[-1] not in self.declared)
+        hidden = sorted(path for path in reached if path[-1] not in self.declared.attributes)
         for path in hidden:
             full = ".".join((name, *path))
             self.offenders.append(f"{full}: {undeclared(path[-1], reached[path])}")
@@ -173,7 +175,7 @@ class Shipment:
         try:
             encode(value, self.desk.plain)
         except NotPlainData as error:
-            if name not in self.declared or offenders_of([(name, value)], self.desk.outward):
+            if name not in self.declared.names or offenders_of([(name, value)], self.desk.outward):
                 self.offenders.append(f"{name}: {error}")
                 return
             self._callable.add(name)
@@ -295,12 +297,13 @@ class Shipment:
         """
         made: dict[str, bytes] = {}
         offenders: list[str] = []
-        for name, value in values.items():
-            open_to = name in self._callable
-            try:
-                made[name] = encode(value, self.desk.outward if open_to else self.desk.plain)
-            except NotPlainData as error:
-                offenders.append(f"{name}: {_reason(name, value, error)}")
+        with self.lock, self.desk.renewed():
+            for name, value in values.items():
+                open_to = name in self._callable
+                try:
+                    made[name] = encode(value, self.desk.outward if open_to else self.desk.plain)
+                except NotPlainData as error:
+                    offenders.append(f"{name}: {_reason(name, value, error)}")
         if offenders:
             reason = f"the code can't run in a process of its own. {REMEDIES}. What can't cross:"
             raise CannotIsolate(reason, offenders)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import Any, Protocol
 
@@ -40,19 +41,31 @@ class Classes(Protocol):
 
 
 class Desk:
-    """Things of this process that have numbers for as long as the code is loaded."""
+    """Things of this process that have numbers as long as the code's data hold them."""
 
     def __init__(self, classes: Classes) -> None:
         self.classes = classes
-        self.things: list[Any] = []
+        self.things: dict[int, Any] = {}
+        self.last = 0
+        self._used: set[int] = set()
 
     def number_of(self, thing: Any) -> int:
         """Return the number of a thing; below zero."""
-        for index, known in enumerate(self.things):
+        for number, known in self.things.items():
             if known is thing or (type(known) is Granted and known == thing):
-                return -1 - index
-        self.things.append(thing)
-        return -len(self.things)
+                self._used.add(number)
+                return number
+        self.last -= 1
+        self.things[self.last] = thing
+        self._used.add(self.last)
+        return self.last
+
+    @contextmanager
+    def renewed(self) -> Iterator[None]:
+        """Forget, after the block, what got no number in it: a graph must not live by this."""
+        self._used.clear()
+        yield
+        self.things = {n: thing for n, thing in self.things.items() if n in self._used}
 
     def plain(self, value: Any) -> list[Any] | None:
         """Return what stands for `value` where no functions are given."""
@@ -100,6 +113,7 @@ class Exchange:
         self.desk, self.most, self.loop = desk, most, loop
         self.count = self.pending = 0
         self.things: dict[int, Any] = {}
+        self.fixed: dict[int, Any] = {}  # what the code's data refer to in this call
         self.numbers: dict[int, int] = {}
         self.errors: dict[int, BaseException] = {}
         self.done: deque[tuple[int, Future[Any]]] = deque()
@@ -142,8 +156,8 @@ class Exchange:
                 raise MalformedMessage(message)
 
     def _thing(self, number: int) -> Any:
-        if -len(self.desk.things) <= number < 0:
-            return self.desk.things[-1 - number]
+        if number in self.fixed:
+            return self.fixed[number]
         if number not in self.things:
             message = "it belongs to an earlier call"
             raise MalformedMessage(message)

@@ -13,6 +13,7 @@ from opto.execution.conversation import Failure
 from opto.execution.guest import Calls, pack_named, sample
 from opto.execution.isolated import Version, error_of
 from opto.execution.limits import Limits
+from opto.execution.reading import READING
 from opto.execution.sessions import monty, sessions
 from opto.execution.subset import without_lines
 
@@ -78,7 +79,8 @@ class Guest:
         load, lesson = self.version.load, self.version.shipment.lessons[0]
         imports = "\n".join(_import(*wanted) for wanted in lesson["imports"])
         helpers = [source for _, _, source in lesson["helpers"]]
-        own = without_lines(load["text"], load["dropped"])
+        with READING:
+            own = without_lines(load["text"], load["dropped"])
         calls = Calls(0)
         asks = "".join(self.asking(name, name) for name in functions)
         first = "\n".join([imports, pack_named(self.pack), asks])

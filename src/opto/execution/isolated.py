@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opto.errors import CannotIsolate, NotPlainData
 from opto.execution.callers import Returned, Ticket, callable_of
-from opto.execution.capabilities import names_used
+from opto.execution.capabilities import used_by
 from opto.execution.conversation import Conversation, Failure, Refused
 from opto.execution.crossing import REMEDIES, Shipment, offenders_of
 from opto.execution.exchange import Exchange
 from opto.execution.limits import is_allowed
 from opto.execution.objects import Kinds
 from opto.execution.raising import exception_of, notes_of, raise_at
-from opto.execution.reading import imports_of, without_our_decorators
+from opto.execution.reading import READING, imports_of, without_our_decorators
 from opto.execution.server import Server, Setting, server
 from opto.execution.transport import Fleet, fleet
 from opto.execution.wire import encode
@@ -66,7 +66,9 @@ def load_isolated(policy: Policy, text: str, surroundings: Surroundings, filenam
         CannotIsolate: if it refers to what can't cross, or the machine can't confine it.
         Exception: what the text raises at its top level.
     """
-    runner = Runner(prepared(policy, text, surroundings, filename), policy)
+    with READING:
+        version = prepared(policy, text, surroundings, filename)
+    runner = Runner(version, policy)
     runner.start()
     return Loaded(text, callable_of(runner, surroundings.fun), filename, {filename: text})
 
@@ -99,7 +101,7 @@ def prepared(
             allowed = ", ".join(sorted(policy.imports))
             message = f"importing {module} isn't allowed here; allowed are {allowed}"
             raise_at(ImportError(message), filename, line, definition.name)
-    uses = partial(names_used, surroundings.fun, surroundings.helpers, policy.imports)
+    uses = partial(used_by, surroundings.fun, surroundings.helpers, policy.imports)
     home = str(surroundings.fun.__module__ or "").partition(".")[0]
     shipment = Shipment(policy.imports, policy.capabilities, uses, home)
     shipment.seen[definition.name] = surroundings.fun
@@ -141,9 +143,14 @@ def _is_there(module: str) -> bool:
 class _Given(NamedTuple):
     """What a process was last given: of plain data, and how many lessons."""
 
-    values: dict[str, Any]
+    scalars: dict[str, Any]
     encoded: dict[str, bytes]
     lessons: int
+
+
+def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that can't change and keep nothing else alive."""
+    return {name: value for name, value in values.items() if type(value) in _SCALARS}
 
 
 class _Call(NamedTuple):
@@ -202,6 +209,7 @@ class Runner:
         try:
             ticket.take(process)
             now, data, lessons = self._news(given)
+            exchange.fixed = shipment.desk.things
             payload = encode((call.arguments, call.instance, data or None, lessons or None))
             answer = process.ask(payload, self.policy.limits.seconds, exchange)
         except BaseException:
@@ -230,7 +238,7 @@ class Runner:
     def _fresh(self) -> tuple[Conversation, _Given]:
         shipment = self.version.shipment
         lessons, values = shipment.taken(), shipment.values()
-        given = _Given(values, shipment.encoded(values), len(lessons))
+        given = _Given(_scalars(values), shipment.encoded(values), len(lessons))
         payload = encode({**self.version.load, "lessons": lessons, "data": given.encoded})
         process = self.host.spawn(self.policy.limits, self.version.preload)
         try:
@@ -264,15 +272,15 @@ class Runner:
         if not shipment.data:
             return given, {}, lessons
         values = shipment.values()
-        if values.keys() == given.values.keys() and all(
-            type(value) in _SCALARS and value is given.values[name]
-            for name, value in values.items()
+        scalars = _scalars(values)
+        if scalars.keys() == values.keys() == given.scalars.keys() and all(
+            value is given.scalars[name] for name, value in scalars.items()
         ):
             return given, {}, lessons
         encoded = shipment.encoded(values)
         old = given.encoded
         data = {name: part for name, part in encoded.items() if old.get(name) != part}
-        return given._replace(values=values, encoded=encoded), data, lessons
+        return given._replace(scalars=scalars, encoded=encoded), data, lessons
 
     def _ready(self, args: tuple[Any, ...], kwargs: dict[str, Any], exchange: Exchange) -> _Call:
         """Return the call as bytes; raise one error for all that can't cross."""

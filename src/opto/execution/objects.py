@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from opto.errors import NotPlainData, SourceNotFound
-from opto.execution.capabilities import Granted, names_used
+from opto.execution.capabilities import Granted, used_by
 from opto.execution.crossing import Shipment, offenders_of
 from opto.execution.exchange import Exchange
 from opto.execution.wire import encode
@@ -130,8 +130,8 @@ class Kinds:
     def _read(self, kind: type) -> Kind:
         made = Kind(len(self.known))
         allowed = self.shipment.allowed
-        used = names_used(self.fun, self.helpers, allowed, kind)
-        made.declared = frozenset((*self.shipment.listed, *used))
+        used = used_by(self.fun, self.helpers, allowed, kind)
+        made.declared = used.attributes | self.shipment.listed
         home = self._home(kind)
         found = _Found(kind, home, mangled(self.name, self.owner))
         with self.shipment.trying("", "\n"):

@@ -26,6 +26,7 @@ from opto.execution.guest import Calls, given, taken
 from opto.execution.interpreter import REMEDIES, Feed, Guest
 from opto.execution.isolated import Version, error_of, named, prepared
 from opto.execution.objects import Kinds
+from opto.execution.reading import READING
 from opto.execution.sessions import monty, sessions
 from opto.execution.subset import MODULES, changes_of, unsupported
 from opto.trace.code import Loaded, Surroundings
@@ -46,7 +47,8 @@ def load_portable(policy: Policy, text: str, surroundings: Surroundings, filenam
     monty()
     wanted = MODULES if "*" in policy.imports else MODULES & policy.imports
     policy = replace(policy, imports=wanted)
-    version = prepared(policy, text, surroundings, filename, partial(_lint, wanted))
+    with READING:
+        version = prepared(policy, text, surroundings, filename, partial(_lint, wanted))
     runner = Runner(version, policy)
     runner.start()
     return Loaded(text, callable_of(runner, surroundings.fun), filename, {filename: text})

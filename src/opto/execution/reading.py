@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 import inspect
 import symtable
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from opto.trace.source import FunctionNode
 
+# Parsing in two threads at once fails now and then on Python 3.11 ("AST constructor recursion depth
+# mismatch"), so code is read by one thread after the other.
+READING = threading.RLock()
 _MEANT = ("ClassVar", "InitVar", "KW_ONLY")  # annotations that dataclasses look at
 
 
