@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, NamedTuple, Optional, Union
 
@@ -45,6 +46,22 @@ class Settings:
     either: Union[bool, float] = 0.5  # noqa: UP007 - both spellings are met
     anything: Any = None
     unknown: "Missing" = None  # type: ignore[name-defined]  # noqa: F821, UP037 - can't be found out
+
+
+@dataclass
+class Others:
+    pair: tuple[int, str] = (1, "a")
+    items: Sequence[int] = ()
+    kind: type[int] = int
+    maybe: Sequence[str] | None = None
+
+
+def test_of_other_annotations_the_present_value_decides() -> None:
+    assert converted({"pair": [2, "b"]}, Others()) == Others(pair=(2, "b"))
+    assert converted({"items": [1]}, Others()) == Others(items=(1,))
+    assert converted({"maybe": None}, Others(maybe=["a"])) == Others()
+    with pytest.raises(ProposalError, match="can't be written as text"):
+        converted({"kind": "float"}, Others())
 
 
 class Choice(NamedTuple):

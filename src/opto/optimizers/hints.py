@@ -64,8 +64,16 @@ def by_hint(given: object, hint: Any, current: object, convert: Convert) -> obje
         return _one_of(given, args, current, convert)
     if origin in (list, set, frozenset, tuple, dict):
         return _filled(given, hint, current, convert)
-    new = isinstance(hint, type) and hint is not Any and not isinstance(current, hint)
-    return _new(given, cast("type", hint), convert) if new else convert(given, current)
+    kind = _class_of(hint)
+    if kind is not None and not isinstance(current, kind):
+        return _new(given, kind, convert)
+    return convert(given, current)
+
+
+def _class_of(hint: Any) -> type | None:
+    """Return the class that an annotation is; ``list[int]`` and ``Any`` are none, on any Python."""
+    plain = isinstance(hint, type) and get_origin(hint) is None and hint is not Any
+    return cast("type", hint) if plain else None
 
 
 def _filled(given: object, hint: Any, current: object, convert: Convert) -> object:
@@ -120,9 +128,10 @@ def _one_of(given: object, kinds: tuple[Any, ...], current: object, convert: Con
     left = [kind for kind in kinds if kind is not type(None)]
 
     def order(kind: Any) -> tuple[bool, bool]:
-        plain = get_origin(kind) or kind
-        known = isinstance(plain, type)
-        return not (known and type(given) is plain), not (known and isinstance(current, plain))
+        plain = _class_of(get_origin(kind) or kind)
+        if plain is None:
+            return True, True
+        return type(given) is not plain, not isinstance(current, plain)
 
     refused: list[str] = []
     for kind in sorted(left, key=order):

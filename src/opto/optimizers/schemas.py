@@ -83,5 +83,5 @@ def _schema_of_fields(value: Any) -> dict[str, Any]:
 def _schema_of_field(hint: Any, value: object) -> dict[str, Any]:
     if get_origin(hint) is Literal and all(isinstance(choice, str) for choice in get_args(hint)):
         return {"type": "string", "enum": list(get_args(hint))}
-    plain = isinstance(hint, type) and isinstance(value, hint)
-    return schema_of(value) if plain else {}
+    plain = isinstance(hint, type) and get_origin(hint) is None  # list[str] is a type on 3.10
+    return schema_of(value) if plain and isinstance(value, cast("type", hint)) else {}
