@@ -183,7 +183,7 @@ def test_a_limit_that_is_lifted_is_left_behind() -> None:
 def test_nobody_waits_before_the_first_refusal() -> None:
     learned = Learned()
     assert learned.wait(0.0, ahead=15) == 0.0
-    assert learned.wait(0.0, ahead=16) == 0.1  # before the first answer
+    assert learned.wait(0.0, ahead=16) == 0.25  # before the first answer
     learned.answered(learned.start(0.0), 0.0)
     for at in range(1000):
         assert learned.wait(at / 1e6, ahead=at) == 0.0

@@ -1,6 +1,6 @@
 """How many requests may go out: limits that were set, and one that is learned from refusals.
 
-The learned one knows nothing and holds nobody up (but for some hundredths of a second at the very
+The learned one knows nothing and holds nobody up (but for quarters of a second at the very
 first calls) until a provider refuses for the first time. What was let through until then in a
 second is taken to be what is allowed in any, and requests are spread over it, so that a busy
 machine's delays don't make crowds of them. Later a few more are tried now and then; refusals make
@@ -25,7 +25,7 @@ _CROWDED = 0.5  # of a period's requests may go at once
 _LEAST_KEPT = 0.75  # of the size; one refusal may be a delay's fault
 _HELD = 30.0  # longer advice is for the one that is refused; who tries again later, may
 _CALM = 2.0  # periods
-_FIRST_CONTACT = (16, 0.1)  # so many in that time until there is an answer
+_FIRST_CONTACT = (16, 0.25)  # so many in that time until there is an answer
 _FIRST_TRIAL, _RAREST_TRIAL = 4.0, 64.0
 _ADVISED_TRIAL = 16.0  # a refusal that comes with advice makes everybody wait
 
