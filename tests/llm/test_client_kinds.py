@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import inspect
+import json
 import pickle
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from opto.errors import (
     BadResponse,
     ContextTooLong,
     Disconnected,
+    InvalidArgument,
     ModelError,
     RateLimited,
     ServerError,
@@ -35,6 +38,7 @@ from opto.llm import (
 )
 from opto.llm.client_kinds import kind_of_client
 from opto.llm.clients import ClientModel
+from opto.llm.content import tool_call
 from opto.llm.loop import OWN_LOOP
 from opto.llm.own import as_model
 from opto.testing import Fault, ModelServer
@@ -316,3 +320,128 @@ def test_it_says_what_it_can() -> None:
     assert not OpenAIClient(openai_like(create)).abilities.json_schema
     assert AnthropicClient(SimpleNamespace()).abilities.tools
     assert GeminiClient(SimpleNamespace()).abilities.json_object
+
+
+class Refused(Exception):
+    """What the libraries raise for a status."""
+
+    __module__ = "anthropic._exceptions"
+
+    def __init__(self, status: int, said: Any) -> None:
+        super().__init__("refused")
+        self.response = SimpleNamespace(
+            status_code=status, headers={"Retry-After": "3600"}, content=json.dumps(said).encode()
+        )
+
+
+class LibraryTimeoutError(Exception):
+    __module__ = "openai"
+
+
+class LibraryConnectionError(Exception):
+    __module__ = "google.genai"
+
+
+def raising(error: Exception) -> Any:
+    def create(**_: Any) -> Any:
+        raise error
+
+    return create
+
+
+def shaped(create: Any) -> list[ClientModel]:
+    return [
+        OpenAIClient(openai_like(create), max_attempts=1),
+        AnthropicClient(SimpleNamespace(messages=SimpleNamespace(create=create)), max_attempts=1),
+        GeminiClient(
+            SimpleNamespace(models=SimpleNamespace(generate_content=create)), max_attempts=1
+        ),
+    ]
+
+
+@both
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (Refused(429, {"error": {"message": "slow"}}), RateLimited),
+        (Refused(400, {"error": {"message": "prompt is too long"}}), ContextTooLong),
+        (LibraryTimeoutError("x"), Timeout),
+        (LibraryConnectionError("x"), Disconnected),
+        (json.JSONDecodeError("x", "y", 0), BadResponse),
+    ],
+)
+def test_errors_of_the_libraries_are_understood(
+    raised: Exception, kind: type[ModelError], ask: Asked
+) -> None:
+    for llm in shaped(raising(raised)):
+        with pytest.raises(kind) as caught:
+            ask(llm)
+        assert type(caught.value) is kind
+        assert caught.value.__context__ is None
+
+
+def test_an_answer_that_was_no_refusal_explains_no_error() -> None:
+    fine = Refused(200, completion_json("fine"))
+    with pytest.raises(Refused):
+        OpenAIClient(openai_like(raising(fine)))(messages=MESSAGES)
+
+
+def test_a_body_that_cant_be_read_leaves_the_status() -> None:
+    class Response:
+        status_code, headers = 503, dict[str, str]()
+
+        @property
+        def content(self) -> bytes:
+            message = "not read"
+            raise RuntimeError(message)
+
+    error = Refused(503, {})
+    error.response = Response()  # type: ignore[assignment]  # of the same shape
+    with pytest.raises(ServerError):
+        OpenAIClient(openai_like(raising(error)), max_attempts=1)(messages=MESSAGES)
+
+
+def test_options_that_a_method_doesnt_name_go_in_its_body() -> None:
+    def create(*, model: str, messages: Any, timeout: float, extra_body: Any = None) -> Any:
+        assert (model, timeout > 0, len(messages)) == ("o3", True, 2)
+        return completion_json(json.dumps(extra_body))
+
+    client = SimpleNamespace(**vars(openai_like(create)), base_url="https://api.openai.com/v1")
+    reply = OpenAIClient(client, "o3")(messages=MESSAGES, max_tokens=5, top_k=1)
+    assert json.loads(reply.text) == {"max_completion_tokens": 5, "top_k": 1}
+
+
+def test_googles_library_is_given_bytes() -> None:
+    given: list[Any] = []
+
+    def generate(**arguments: Any) -> Any:
+        given.append(arguments)
+        return candidates_json("fine")
+
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVA="}}
+    call = tool_call("opto-call-1", "look", {}, {"google": {"thought_signature": "c2ln"}})
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": [image]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+    ]
+    models = SimpleNamespace(generate_content=generate)
+    llm = GeminiClient(SimpleNamespace(models=models), "m")
+    assert llm(messages=messages, max_tokens=5).text == "fine"
+    user, assistant = given[0]["contents"]
+    assert user["parts"][0]["inlineData"]["data"] == b"\x89P"
+    assert assistant["parts"][0]["thoughtSignature"] == b"sig"
+    assert given[0]["config"]["maxOutputTokens"] == 5
+    assert 0 < given[0]["config"]["httpOptions"]["timeout"] <= 180_000
+
+
+def test_streaming_is_no_option() -> None:
+    with pytest.raises(InvalidArgument, match=r"use llm\.stream"):
+        OpenAIClient(openai_like(raising(ValueError("x"))))(messages=MESSAGES, stream=True)
+
+
+def test_without_its_client_a_model_says_so() -> None:
+    lost = pickle.loads(pickle.dumps(OpenAIClient(openai_like(print))))
+    with pytest.raises(UsageError, match=r"set its \.client"):
+        lost(messages=MESSAGES)
+    assert repr(lost) == "OpenAIClient('gpt-4o')"
+    assert copy.deepcopy(lost) is lost
