@@ -48,6 +48,7 @@ def test_the_families_of_headers() -> None:
     }
     assert allowance(openai, NOW) == Allowance(59, 1.0, 60)
     told = allowance(anthropic, NOW)
+    assert told is not None
     assert told == Allowance(0, 60.0, 50)
     assert told.next == pytest.approx(1.2)
     assert Allowance(0, 60.0).next == 60.0
