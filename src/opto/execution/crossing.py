@@ -140,11 +140,7 @@ class Shipment:
         elif isinstance(value, Node):
             self.data[name] = space
         elif is_function(value):
-            if name in self.declared.names:
-                self._callable.add(name)
-                self.data[name] = space
-            else:
-                self.offenders.append(f"{name}: {undeclared(name, value)}")
+            self._add_function(name, value, space)
         elif home:
             self.lesson["imports"].append((name, *home))
         elif isinstance(value, type) or isinstance(inspect.unwrap(value), types.FunctionType):
@@ -153,6 +149,13 @@ class Shipment:
             self._add_data(name, value, space)
         if name in self.data:
             self.seen[name] = None  # looked up anew at each call; it must not live by this
+
+    def _add_function(self, name: str, value: Any, space: Mapping[str, Any]) -> None:
+        if name in self.declared.names:
+            self._callable.add(name)
+            self.data[name] = space
+        else:
+            self.offenders.append(f"{name}: {undeclared(name, value)}")
 
     def _add_module(self, name: str, module: types.ModuleType, tree: ast.Module) -> None:
         if is_allowed(module.__name__, self.allowed):
