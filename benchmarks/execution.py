@@ -144,7 +144,7 @@ def table(results: dict[str, dict[str, list[float]]], rounds: int) -> str:
     where = (
         f"Measured by `python -m benchmarks.execution --rounds {rounds}`, all by turns in one "
         f"run, with a small dict as argument: Linux {kernel}, Python {python}, "
-        f"{os.cpu_count()} cores."
+        f"{os.cpu_count()} shared cores with a load of {os.getloadavg()[0]:.1f} at the end."
     )
     return "\n".join([where, "", head, "|---|---|---|---|---|", *rows])
 
