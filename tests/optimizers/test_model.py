@@ -47,8 +47,21 @@ def test_a_function_may_call_the_messages_as_it_likes() -> None:
     assert OptoPrime([x], llm=llm).call_llm("s", "u") == "u"
 
 
+def test_a_client_of_an_official_library_is_a_model() -> None:
+    class Messages:
+        def create(self, **options: Any) -> dict[str, Any]:
+            text = {"type": "text", "text": f"{options['system']}, {options['max_tokens']}"}
+            return {"content": [text], "stop_reason": "end_turn", "usage": {}}
+
+    class Anthropic:  # the shape that such clients have
+        messages = Messages()
+
+    x = node(1, trainable=True)
+    assert OptoPrime([x], llm=Anthropic(), max_tokens=5).call_llm("s", "u") == "s, 5"  # type: ignore[arg-type]  # known by its shape
+
+
 def test_what_is_no_model() -> None:
-    with pytest.raises(WrongType, match="llm must be callable"):
+    with pytest.raises(WrongType, match=r"llm must be callable .* not str; .* LLM\('gpt-4'\)"):
         OptoPrime([node(1, trainable=True)], llm="gpt-4")  # type: ignore[arg-type]  # the point
 
 

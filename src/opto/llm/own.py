@@ -67,12 +67,26 @@ def as_model(llm: Any) -> Model:
     return model
 
 
+def callable_model(llm: Any) -> Model:
+    """`llm` itself where it can be called as a model, else what calls it; nothing is counted.
+
+    Raises:
+        WrongType: if it can't be called.
+    """
+    kind = kind_of_client(llm)
+    return by_keyword(llm) if kind is None else kind(llm)
+
+
 def by_keyword(llm: Any) -> Model:
     """`llm` as a callable of ``messages=[...]``; raises `WrongType` if it is none."""
     if not callable(llm):
         create = getattr(llm, "create", None)
         if not callable(create):
-            message = f"a model is callable as llm(messages=[...]), not {type(llm).__name__}"
+            named = f"; a model by its name is LLM({llm!r})" if isinstance(llm, str) else ""
+            message = (
+                "llm must be callable as llm(messages=[...]), or a client of an official library, "
+                f"not {type(llm).__name__}{named}"
+            )
             raise WrongType(message)
         llm = create
     model: Model = llm

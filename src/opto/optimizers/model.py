@@ -7,12 +7,12 @@ import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from inspect import signature
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
-from opto.errors import ExecutionError, InvalidArgument, ProposalError, WrongType
+from opto.errors import ExecutionError, InvalidArgument, ProposalError
 from opto.llm.base import completion_of
+from opto.llm.own import callable_model
 from opto.optimizers.bounds import within_bounds
 from opto.optimizers.budget import Budget
 from opto.optimizers.code import checked_code, main_function
@@ -77,7 +77,7 @@ class ModelOptimizer(Optimizer, ABC):
             message = f"{type(self).__name__} has no argument {', '.join(unknown)}"
             raise InvalidArgument(message)
         super().__init__(parameters, **settings)
-        self.llm: Model = default_model(config_list) if llm is None else _callable(llm)
+        self.llm: Model = default_model(config_list) if llm is None else callable_model(llm)
         self.prompts = Prompts(prompts)
         self.objective = objective or self.default_objective
         self.max_tokens = max_tokens
@@ -280,35 +280,6 @@ def default_model(config_list: Sequence[Mapping[str, Any]] | None = None) -> Mod
     make = MODELS.get("default")
     made = make(config_list=config_list) if config_list is not None else make()
     return cast(Model, made)
-
-
-def _callable(llm: object) -> Model:
-    if callable(llm):
-        model = cast(Model, llm)
-        return model if _binds(model, messages=[]) or not _binds(model, []) else _Positional(model)
-    create = getattr(llm, "create", None)  # clients in the style of OpenAI's and AutoGen's
-    if not callable(create):
-        message = f"llm must be callable as llm(messages=[...]), not {type(llm).__name__}"
-        raise WrongType(message)
-    return cast(Model, create)
-
-
-def _binds(llm: Model, *args: Any, **kwargs: Any) -> bool:
-    try:
-        signature(llm).bind(*args, max_tokens=1, **kwargs)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-class _Positional:
-    """Calls a function whose parameter for the messages has another name."""
-
-    def __init__(self, llm: Model) -> None:
-        self.llm = llm
-
-    def __call__(self, messages: object, **options: Any) -> Any:
-        return self.llm(messages, **options)
 
 
 def function_of(parameter: Parameter) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from opto.errors import ModelError, WrongType
+from opto.errors import ModelError
 from opto.features.flows.history import ChatHistory as ChatHistory
 from opto.features.flows.tools import Toolbox, shown
 from opto.llm import LLM, Completion
@@ -55,9 +55,6 @@ class TracedLLM(Model):
         tools: Sequence[Callable[..., Any]] = (),
         **options: Any,
     ) -> None:
-        if llm is not None and not callable(llm) and not hasattr(llm, "create"):
-            message = f"llm must be callable as llm(messages=[...]), not {type(llm).__name__}"
-            raise WrongType(message)
         self.llm = as_model(LLM() if llm is None else llm)
         self.system_prompt: Node[Any] | None = None
         if system_prompt is not None:
