@@ -13,6 +13,7 @@ Row = dict[str, Any]
 
 KINDS = ("numbers", "prompts", "code", "repair", "mixed")
 ORIGINAL = "original OptoPrime"
+PLANNED = 760  # runs: every optimizer, every task, five seeds
 Z = 1.959964
 PREFACE = """\
 # How well the optimizers do with a small model
@@ -216,6 +217,10 @@ def page(rows: Sequence[Row]) -> str:
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
     parts = [PREFACE]
     parts.append(f"{len(rows)} runs, seeds {seeds}, {days[0]} to {days[-1]}, code {code}.")
+    if len(rows) < PLANNED:
+        parts.append(
+            f"**These are {len(rows)} of {PLANNED} runs that are planned: too few to tell.**"
+        )
     parts += ["## Solved", solve_table(rows), "## What it took", cost_table(rows)]
     parts += ["## Beside the original", PAIRS]
     for name in _names(rows):
