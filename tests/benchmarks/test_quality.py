@@ -13,7 +13,17 @@ pytest.importorskip("fcntl")  # the benchmark is for Unix
 
 from benchmarks import quality, quality_bench
 from benchmarks.quality_bench import Bench, Served, TakenDownError, work
-from benchmarks.quality_jobs import MORE, PROTOCOL, SUBJECTS, Job, Subject, chosen, jobs, missing
+from benchmarks.quality_jobs import (
+    MORE,
+    PROTOCOL,
+    SEEDS,
+    SUBJECTS,
+    Job,
+    Subject,
+    chosen,
+    jobs,
+    missing,
+)
 from benchmarks.quality_table import PLANNED
 from benchmarks.quality_tasks import TASKS
 from benchmarks.quality_worker import Counted, HttpModel, SpentError, model_of, solve
@@ -129,7 +139,7 @@ def test_the_work_is_balanced_seed_by_seed() -> None:
 
 
 def test_the_page_knows_how_many_runs_are_planned() -> None:
-    assert len(jobs(SUBJECTS, list(TASKS.values()), range(quality.SEEDS))) == PLANNED
+    assert len(jobs(SUBJECTS, list(TASKS.values()), range(SEEDS))) == PLANNED
 
 
 def test_optimizers_of_numbers_get_tasks_with_numbers() -> None:
