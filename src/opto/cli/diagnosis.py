@@ -26,6 +26,7 @@ EXTRAS: Mapping[str, str] = {
     "local": "xllamacpp",
     "viz": "graphviz",
     "optuna": "optuna",
+    "torch": "torch",
     "otel": "opentelemetry",
     "openai": "openai",
     "anthropic": "anthropic",
