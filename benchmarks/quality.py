@@ -4,10 +4,14 @@
     python -m benchmarks.quality --seeds 0 --minutes 60 --only "original OptoPrime"
     python -m benchmarks.quality --plan             # what is missing, and how long it may take
     python -m benchmarks.quality --table --write    # docs/benchmarks/quality.md
+    python -m benchmarks.quality --url http://127.0.0.1:8080/v1 --engine "llama.cpp, native build"
 
-Ours and the original ask the same model through the same server. Each (optimizer, task, seed) is a
-process of its own and a line of the file as soon as it is done; what is there isn't run again, so
-the work can be stopped and taken up at any time.
+Ours and the original ask the same model through the same server. The package of llama.cpp that
+``[local]`` installs has to run on any processor; a server that was built for the one at hand, with
+the same weights, may be several times faster: start it and give its `--url`.
+
+Each (optimizer, task, seed) is a process of its own and a line of the file as soon as it is done;
+what is there isn't run again, so the work can be stopped and taken up at any time.
 """
 
 from __future__ import annotations
@@ -28,9 +32,10 @@ from benchmarks.quality_bench import Bench, TakenDownError, copied, work
 from benchmarks.quality_jobs import PROTOCOL, SEEDS, Job, chosen, jobs, missing
 from benchmarks.quality_table import Row, page, rows_of, spent
 from benchmarks.quality_tasks import TASKS
+from benchmarks.quality_worker import PATIENCE
 from benchmarks.step_cost import ORIGINAL_NEEDS
 from benchmarks.subjects import ORIGINAL, environment
-from opto.llm import LocalModel
+from opto.llm import LocalModel, OpenAICompatible
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "benchmarks" / "quality.jsonl"
@@ -89,14 +94,24 @@ class Run:
             )
 
 
+def model_of(given: argparse.Namespace) -> Callable[..., Any]:
+    """Return the model that is served: loaded here, or behind a URL."""
+    if given.url is None:
+        return LocalModel(given.model, slots=given.slots)
+    return OpenAICompatible(given.model, given.url, timeout=PATIENCE)
+
+
 def run(current: Run, given: argparse.Namespace) -> None:
     """Do the jobs; Ctrl-C lets those end that have begun."""
     original = None
     if any(job.subject.library == "original" for job in current.todo):
         folder = ROOT / ".bench" / "venv-original-llm"
         original = environment(folder, whole=ORIGINAL_NEEDS, bare=ORIGINAL)
-    bench = Bench(*copied(ROOT, given.revision), given.model, given.slots, original)
-    model = LocalModel(given.model, slots=given.slots)
+    if given.keep is not None:
+        given.keep.mkdir(parents=True, exist_ok=True)
+    copy = copied(ROOT, given.revision)
+    bench = Bench(*copy, given.model, given.slots, original, given.engine, given.keep)
+    model = model_of(given)
     with ThreadPoolExecutor(given.slots) as pool:
         running = [pool.submit(current.keep_on, bench, model) for _ in range(given.slots)]
         try:
@@ -134,6 +149,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="*", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--kinds", nargs="*")
     parser.add_argument("--slots", type=int, default=1, help="jobs at the same time")
+    parser.add_argument("--url", help="of a server that has the model; if none, it is loaded here")
+    parser.add_argument("--engine", default="xllamacpp", help="what runs the model, for the rows")
+    parser.add_argument("--keep", type=Path, help="a folder for what was asked and answered")
     parser.add_argument("--revision", default="HEAD", help="of the code that is measured")
     parser.add_argument(
         "--minutes", type=float, default=math.inf, help="begin no further one after that"

@@ -42,6 +42,7 @@ class Served:
 
     def __init__(self, model: Callable[..., Any], job: Job) -> None:
         self.model, self.job = model, job
+        self.said: list[dict[str, Any]] = []
         self.prompt_tokens = self.completion_tokens = self.asked = self.cut = 0
         self.seconds = 0.0
 
@@ -71,6 +72,7 @@ class Served:
         self.prompt_tokens += said.usage.prompt_tokens or 0
         self.completion_tokens += said.usage.completion_tokens or 0
         choice = said.choices[0]
+        self.said.append({**options, "messages": body["messages"], "reply": choice.message.content})
         self.cut += choice.finish_reason == "length"
         message = {"role": "assistant", "content": choice.message.content}
         made = {"index": 0, "message": message, "finish_reason": choice.finish_reason}
@@ -79,13 +81,25 @@ class Served:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where jobs run: a copy of the code as it was when the run began, and the interpreters."""
+    """Where jobs run: a copy of the code as it was when the run began, and the interpreters.
+
+    Attributes:
+        root: of the copy.
+        commit: that was copied.
+        model: its name.
+        slots: jobs at the same time.
+        original: the interpreter that has the original.
+        engine: what runs the model, as the rows say it.
+        kept: a folder for what was asked and answered, a file for each job.
+    """
 
     root: Path
     commit: str
     model: str
     slots: int
-    original: Path | None
+    original: Path | None = None
+    engine: str = "xllamacpp"
+    kept: Path | None = None
 
     def command(self, job: Job, url: str) -> list[str]:
         """Return what to run for a job."""
@@ -136,6 +150,9 @@ def work(job: Job, bench: Bench, model: Callable[..., Any]) -> Row:
     started = time.monotonic()
     with ModelServer(served) as server, tempfile.TemporaryDirectory() as folder:
         result = _finished(bench.command(job, server.url), bench.environ(job), folder)
+    if bench.kept is not None:
+        path = bench.kept / f"{job.subject.name}-{job.task.name}-{job.seed}.json"
+        path.write_text(json.dumps({**result, "said": served.said}, indent=1), encoding="utf-8")
     return {
         "subject": job.subject.name,
         "task": job.task.name,
@@ -154,6 +171,7 @@ def work(job: Job, bench: Bench, model: Callable[..., Any]) -> Row:
         "settings": {
             **job.subject.settings,
             "model": bench.model,
+            "engine": bench.engine,
             "slots": bench.slots,
             "temperature": TEMPERATURE,
             "calls": CALLS,

@@ -215,8 +215,12 @@ def page(rows: Sequence[Row]) -> str:
     days = sorted({row["when"][:10] for row in rows})
     code = ", ".join(sorted({row["commit"] for row in rows}))
     seeds = ", ".join(map(str, sorted({row["seed"] for row in rows})))
+    engines = ", ".join(sorted({row["settings"].get("engine", "xllamacpp") for row in rows}))
     parts = [PREFACE]
-    parts.append(f"{len(rows)} runs, seeds {seeds}, {days[0]} to {days[-1]}, code {code}.")
+    parts.append(
+        f"{len(rows)} runs, seeds {seeds}, {days[0]} to {days[-1]}, code {code}; "
+        f"the model run by {engines}."
+    )
     if len(rows) < PLANNED:
         parts.append(
             f"**These are {len(rows)} of {PLANNED} runs that are planned: too few to tell.**"

@@ -3,7 +3,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,7 @@ def test_the_model_of_the_original_raises_for_bad_requests() -> None:
 
 @pytest.fixture
 def bench() -> Bench:
-    return Bench(ROOT, "abc1234", "scripted", 1, None)
+    return Bench(ROOT, "abc1234", "scripted", 1)
 
 
 class Able(Answering):
@@ -301,6 +302,32 @@ def test_a_job_is_a_row(bench: Bench) -> None:
     assert json.loads(json.dumps(row)) == row
 
 
+def test_what_was_said_can_be_kept(bench: Bench, tmp_path: Path) -> None:
+    row = work(job(SUBJECTS[0], "servers"), replace(bench, kept=tmp_path), Able("servers"))
+    kept = json.loads((tmp_path / "ours OptoPrime-servers-0.json").read_text("utf-8"))
+    assert row["solved"]
+    assert kept["solved"]
+    assert "workers" in kept["said"][0]["messages"][-1]["content"]
+    assert "workers" in kept["said"][0]["reply"]
+
+
+def test_the_model_may_be_behind_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelServer(["good day"]) as server:
+        monkeypatch.setattr(sys, "argv", ["quality", "--url", server.url, "--engine", "another"])
+        given = quality.arguments()
+        answer = ask(Served(quality.model_of(given), job(SUBJECTS[0], "oven")))
+    assert isinstance(answer, Mapping)
+    assert answer["choices"][0]["message"]["content"] == "good day"
+    assert given.engine == "another"
+
+
+def test_the_model_is_loaded_here_if_no_url_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["quality", "--slots", "3"])
+    model = quality.model_of(quality.arguments())
+    assert isinstance(model, LocalModel)
+    assert (model.model, model.slots) == ("1.5b", 3)
+
+
 def test_a_worker_that_ends_early_is_a_row_too(bench: Bench) -> None:
     subject = Subject("ours", "NoSuchOptimizer")
     row = work(job(subject, "servers"), bench, Answering())
@@ -314,7 +341,14 @@ def test_jobs_are_done_in_order_and_written_as_they_are_done(
 ) -> None:
     def done(job: Job, *_: Any) -> dict[str, Any]:
         row = {"subject": job.subject.name, "task": job.task.name, "seed": job.seed}
-        return {**row, "solved": True, "calls": 1, "wall_seconds": 1.0, "error": "", "protocol": 1}
+        return {
+            **row,
+            "solved": True,
+            "calls": 1,
+            "wall_seconds": 1.0,
+            "error": "",
+            "protocol": PROTOCOL,
+        }
 
     monkeypatch.setattr(quality, "work", done)
     results = tmp_path / "quality.jsonl"

@@ -143,13 +143,21 @@ def test_the_page() -> None:
         row(THEIRS, calls=8, failed_steps=2),
     ]
     text = page(rows)
-    assert "4 runs, seeds 0, 2026-11-22 to 2026-11-22, code abc1234." in text
+    assert (
+        "4 runs, seeds 0, 2026-11-22 to 2026-11-22, code abc1234; the model run by xllamacpp."
+        in text
+    )
     assert "| ours OptoPrime | 1 of 1 (21–100 %) | – | 1 of 1 (21–100 %) | – | – | 2 of 2" in text
     assert "| ours OptoPrime | 2 (1–3) | 2.0 | 150 | 40 | 0 | 0 |" in text
     assert "| original OptoPrime | 8 (8–8) | 8.0 | 38 | 10 | 2 | 1 |" in text
     assert "### ours OptoPrime" in text
     assert "### original" not in text
     assert "| oven | numbers | 1/1 | 0/1 |" in text
+
+
+def test_the_page_says_what_ran_the_model() -> None:
+    rows = [row(OURS), row(OURS, "oven", settings={"slots": 1, "engine": "a native build"})]
+    assert "the model run by a native build, xllamacpp." in page(rows)
 
 
 def test_the_page_before_anything_was_run() -> None:
