@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from opto.errors import InvalidArgument
 from opto.llm.base import Abilities
 from opto.optimizers import OptoPrime
+from opto.optimizers.prompts import Prompts
 from opto.testing import ScriptedModel
 from opto.trace import ExecutionError, bundle, node
 
@@ -27,7 +31,7 @@ def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
     total, x = total_of(), node(5, name="x", trainable=True, description="below 100")
     llm = ScriptedModel(
         lambda messages: (
-            f"```python\n{BETTER}\n```" if "wrong" in messages[1]["content"] else '{"x0": 7}'
+            f"```python\n{BETTER}\n```" if "is wrong" in messages[-1]["content"] else '{"x0": 7}'
         ),
         abilities=SMALL,
     )
@@ -36,9 +40,10 @@ def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
     optimizer.backward(total([1, 2]) * x, "should be 21")
     assert optimizer.step() == {x: 7, total.parameter: DOCUMENTED}
     by_kind = {"response_format" in call.options: call for call in llm.calls}
-    code, values = by_kind[False].messages[1]["content"], by_kind[True].messages[1]["content"]
+    code, values = (by_kind[key].messages[-1]["content"] for key in (False, True))
     assert "total(xs=[1, 2]) returned 2" in code
-    assert "multiply(x=2, y=x0) returned 10" in code
+    assert "multiply(x=2, y=5) returned 10" in code
+    assert "multiply" not in values
     assert "x0 (int): below 100" in values
     assert "x0 = 5 -> should be 21" in values
     assert "Feedback: should be 21" in code
@@ -50,7 +55,7 @@ def test_code_is_asked_for_in_a_block_and_values_by_a_schema() -> None:
 def test_one_bad_answer_refuses_all() -> None:
     total, x = total_of(), node(5, name="x", trainable=True)
     llm = ScriptedModel(
-        lambda messages: "sorry" if "wrong" in messages[1]["content"] else '{"x0": 7}',
+        lambda messages: "sorry" if "is wrong" in messages[-1]["content"] else '{"x0": 7}',
         abilities=SMALL,
     )
     optimizer = OptoPrime([x, total.parameter], llm=llm)
@@ -140,4 +145,68 @@ def test_an_own_objective() -> None:
     optimizer = OptoPrime([x], llm=llm, objective="Rhyme.")
     optimizer.backward(x + "", "fb")
     optimizer.step()
-    assert llm.calls[0].messages[1]["content"].startswith("Rhyme.\n")
+    assert llm.calls[0].messages[-1]["content"].startswith("Rhyme.\n\nProgram:\n")
+
+
+def test_examples_are_turns_of_the_conversation() -> None:
+    x, word = node(5, name="x", trainable=True), node("a", name="word", trainable=True)
+    llm = ScriptedModel([{"x0": 7}, {"word0": "b"}], abilities=SMALL)
+    for parameter in (x, word):
+        optimizer = OptoPrime([parameter], llm=llm)
+        optimizer.backward(parameter + parameter, "too low")
+        optimizer.step()
+    numbers, texts = (call.messages for call in llm.calls)
+    assert [turn["role"] for turn in numbers] == ["system", *["user", "assistant"] * 2, "user"]
+    assert json.loads(str(numbers[-2]["content"])) == {"delay0": 300}
+    assert "price0" not in str(texts)
+    assert (x.data, word.data) == (7, "b")
+
+
+def rated() -> tuple[Any, Any, Any]:
+    text = node("Hello", name="text", trainable=True)
+    rate = node(0.9, name="rate", trainable=True)
+    return text, rate, text.format(rate)
+
+
+def test_numbers_and_texts_are_asked_for_apart() -> None:
+    text, rate, out = rated()
+    llm = ScriptedModel(
+        lambda messages: '{"text0": "Hi"}' if "text0" in str(messages[-1]) else '{"rate0": 0.2}',
+        abilities=SMALL,
+    )
+    optimizer = OptoPrime([text, rate], llm=llm)
+    optimizer.backward(out, "rate = 0.9 is too high.\nThe text must be shorter.")
+    assert optimizer.step() == {text: "Hi", rate: 0.2}
+    assert len(llm.calls) == 2
+    about_text = next(call.prompt for call in llm.calls if "text0" in call.prompt)
+    assert "args_0=0.9" in about_text
+    assert "rate0" not in about_text
+
+
+def test_what_nothing_was_said_against_is_left_as_it_is() -> None:
+    text, rate, out = rated()
+    llm = ScriptedModel([{"rate0": 0.2}], abilities=SMALL)
+    optimizer = OptoPrime([text, rate], llm=llm)
+    optimizer.backward(out, "rate = 0.9 is too high.")
+    assert optimizer.step() == {rate: 0.2}
+    assert len(llm.calls) == 1
+
+
+def test_one_question_where_the_feedback_names_nothing() -> None:
+    text, rate, out = rated()
+    llm = ScriptedModel([{"text0": "Hi", "rate0": 0.2}], abilities=SMALL)
+    optimizer = OptoPrime([text, rate], llm=llm)
+    optimizer.backward(out, "nobody answered")
+    assert optimizer.step() == {text: "Hi", rate: 0.2}
+    assert "price0" in llm.calls[0].prompt
+    assert "label0" in llm.calls[0].prompt
+
+
+def test_own_examples_must_be_turns(tmp_path: Path) -> None:
+    file = tmp_path / "compact.numbers.examples.md"
+    file.write_text("## user\n\nx0 = 1 -> no\n\n## assistant\n\n{}\n")
+    assert Prompts(tmp_path).turns("compact.numbers.examples") == [("x0 = 1 -> no", "{}")]
+    for text in ("", "x0 = 1", "## assistant\n{}", "## user\na\n## user\nb"):
+        file.write_text(text)
+        with pytest.raises(InvalidArgument, match=r"numbers\.examples.*in turns"):
+            Prompts(tmp_path).turns("compact.numbers.examples")

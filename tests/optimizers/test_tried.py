@@ -1,50 +1,141 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import pytest
+
 from opto.optimizers.memory import Trial
 from opto.optimizers.problem import Entry
-from opto.optimizers.tried import table_of
+from opto.optimizers.tried import Tried, is_number
 
 NUMBERS = {"workers0": Entry(15, None, "int"), "timeout0": Entry(120, None, "int")}
+MIXED = {"text0": Entry("Hello", None, "str"), "rate0": Entry(0.9, None, "float")}
 
 
 def tried(workers: int, timeout: int, feedback: str) -> Trial:
     return Trial({"workers0": str(workers), "timeout0": str(timeout)}, feedback)
 
 
+def of(entries: dict[str, Entry], memory: Sequence[Trial], feedback: str) -> Tried:
+    return Tried(entries, {name: name for name in entries}, memory, feedback)
+
+
+def one(value: float, trials: Mapping[int, str] | Mapping[float, str], feedback: str) -> str:
+    entries = {"x0": Entry(value, None, type(value).__name__)}
+    memory = [Trial({"x0": str(past)}, said) for past, said in trials.items()]
+    return of(entries, memory, feedback).table(["x0"])
+
+
 def test_the_present_text_stands_last() -> None:
     entries = {"p": Entry("b", None, "str")}
     memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
-    assert table_of(entries, memory, "not yet") == "p = 'c' -> no\np = 'b' -> not yet"
+    assert of(entries, memory, "not yet").table(["p"]) == "p = 'c' -> no\np = 'b' -> not yet"
 
 
 def test_a_trial_is_one_line() -> None:
-    assert table_of({"p": Entry("b", None, "str")}, [], "too long\nand dull") == (
+    assert of({"p": Entry("b", None, "str")}, [], "too long\nand dull").table(["p"]) == (
         "p = 'b' -> too long; and dull"
     )
 
 
-def test_numbers_that_are_told_apart_have_tables_of_their_own() -> None:
+def test_variables_that_are_told_apart_have_tables_of_their_own() -> None:
     memory = [
-        tried(30, 50, "workers = 30 is too high\ntimeout = 50 is too low"),
-        tried(2, 100, "workers = 2 is too low"),
+        tried(30, 50, "workers = 30 is too big\ntimeout = 50 is too short"),
+        tried(2, 100, "workers = 2 is too small"),
     ]
-
-    assert table_of(NUMBERS, memory, "timeout = 120 is too high").splitlines() == [
-        "workers0 = 2 -> workers = 2 is too low",
+    found = of(NUMBERS, memory, "timeout = 120 is too long")
+    assert found.apart
+    assert found.table(list(NUMBERS)).splitlines() == [
+        "workers0 = 2 -> workers = 2 is too small",
         "workers0 = 15 -> nothing said against it",
-        "workers0 = 30 -> workers = 30 is too high",
+        "workers0 = 30 -> workers = 30 is too big",
         "",
-        "timeout0 = 50 -> timeout = 50 is too low",
+        "timeout0 = 50 -> timeout = 50 is too short",
         "timeout0 = 100 -> nothing said against it",
-        "timeout0 = 120 -> timeout = 120 is too high",
+        "timeout0 = 120 -> timeout = 120 is too long",
     ]
 
 
-def test_numbers_stay_together_where_a_line_is_about_both_or_neither() -> None:
-    for said in ("too slow", "workers and timeout don't fit", "workers is low\ntry again"):
-        table = table_of(NUMBERS, [tried(2, 100, "workers is low")], said)
+@pytest.mark.parametrize(
+    "said", ["too slow", "workers and timeout don't fit", "workers is low\ntry again"]
+)
+def test_numbers_stay_together_where_a_line_is_about_both_or_neither(said: str) -> None:
+    found = of(NUMBERS, [tried(2, 100, "workers is low")], said)
+    assert not found.apart
+    assert found.asked == list(NUMBERS)
+    assert found.table(list(NUMBERS)).splitlines() == [
+        "workers0 = 2, timeout0 = 100 -> workers is low",
+        f"workers0 = 15, timeout0 = 120 -> {'; '.join(said.splitlines())}",
+    ]
 
-        assert table.splitlines() == [
-            "workers0 = 2, timeout0 = 100 -> workers is low",
-            f"workers0 = 15, timeout0 = 120 -> {'; '.join(said.splitlines())}",
-        ]
+
+@pytest.mark.parametrize(
+    ("feedback", "asked"),
+    [
+        ("The text must greet.\nrate = 0.9 is too high.", ["text0", "rate0"]),
+        ("rate = 0.9 is too high.", ["rate0"]),
+        ("The Text must greet.", ["text0"]),
+        ("Nobody answered.", ["text0", "rate0"]),
+        ("", ["text0", "rate0"]),
+    ],
+)
+def test_only_what_the_feedback_names_is_asked(feedback: str, asked: list[str]) -> None:
+    assert of(MIXED, [], feedback).asked == asked
+
+
+def test_what_was_unclear_once_leaves_the_tables_together_but_not_the_question() -> None:
+    before = Trial({"text0": "Hi", "rate0": "0.5"}, "Nobody answered.")
+    found = of(MIXED, [before], "rate = 0.9 is too high.")
+    assert not found.apart
+    assert found.asked == ["rate0"]
+    assert found.table(["rate0"]) == (
+        "rate0 = 0.5 -> Nobody answered.\nrate0 = 0.9 -> rate = 0.9 is too high."
+    )
+
+
+def test_code_is_named_by_its_function() -> None:
+    entries = {"__code0": Entry("def f(): ...", None, "code"), **MIXED}
+    words = {"__code0": "total", "text0": "text0", "rate0": "rate0"}
+    assert Tried(entries, words, [], "total([1]) returned 2").asked == ["__code0"]
+
+
+def test_where_the_direction_turns_two_values_are_shown_and_what_lies_between() -> None:
+    trials = {10.0: "too low, go higher", 900.0: "It is too high", 400.0: "It is too high"}
+    assert one(20.0, trials, "too low, go higher").splitlines() == [
+        "x0 = 20.0 -> too low, go higher",
+        "x0 = 400.0 -> It is too high",
+        "So try x0 between 20.0 and 400.0.",
+    ]
+
+
+def test_nothing_is_to_try_between_neighbours() -> None:
+    assert "So try" not in one(5, {6: "too high"}, "too low")
+    assert "So try" in one(5, {7: "too high"}, "too low")
+
+
+def test_how_far_off_it_is_is_no_direction() -> None:
+    trials = {100: "too low, it must be higher. It is far off."}
+    assert one(200, trials, "too low, it must be higher. It is near.").splitlines() == [
+        "x0 = 100 -> too low, it must be higher. It is far off.",
+        "x0 = 200 -> too low, it must be higher. It is near.",
+    ]
+
+
+def test_no_place_is_named_where_the_direction_turns_more_than_once() -> None:
+    text = one(3, {1: "too low", 2: "too high"}, "too low")
+    assert text.splitlines() == ["x0 = 1 -> too low", "x0 = 2 -> too high", "x0 = 3 -> too low"]
+
+
+def test_the_twelve_latest_are_shown() -> None:
+    trials = dict.fromkeys(range(20), "worse")
+    assert one(50, trials, "worse").splitlines()[0] == "x0 = 9 -> worse"
+
+
+def test_truth_values_are_no_numbers() -> None:
+    assert [is_number(Entry(value, None, "")) for value in (1, 0.5, True, "1", None)] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]

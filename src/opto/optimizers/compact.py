@@ -1,13 +1,14 @@
-"""The short form for small models: one question for each piece of code, one for all other values.
+"""The short form for small models: a question for each piece of code, for texts, for numbers.
 
 Code is asked for in a fenced block, which small models write far more reliably than JSON; values by
-a schema, from a table of what was tried (docs/benchmarks/demo.md has what each of this is worth).
-The texts are ``prompts/compact.*.md``.
+a schema, from a table of what was tried, numbers and others apart, with worked examples as turns of
+the conversation (docs/benchmarks/demo.md and quality.md have what this is worth). The texts are
+``prompts/compact.*.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from opto.optimizers.bounds import Range, bounds_in
@@ -19,7 +20,7 @@ from opto.optimizers.prompts import Prompts
 from opto.optimizers.requests import Request, schema_format
 from opto.optimizers.schemas import schema_of_object, schemas_of
 from opto.optimizers.shortening import text_of
-from opto.optimizers.tried import table_of
+from opto.optimizers.tried import Tried, is_number
 
 CLOSING_FENCE = "\n```\n"
 MOST_STEPS = 12
@@ -38,29 +39,50 @@ def compact_requests(
 ) -> list[Request]:
     """Return the questions to ask about a problem.
 
+    Where the feedback names some of the variables, only those are asked about.
+
     Args:
         problem: the run and its feedback.
         wanted: the variables as the parser knows them, by name.
-        objective: what is wanted.
+        objective: what is wanted, if it was said.
         refused: which replies couldn't be used, as text.
         memory: what was tried before, the oldest first.
         prompts: where the texts come from.
         schema: whether the model honours a schema.
     """
-    shown = {
-        "objective": objective,
-        "run": run_text(problem, wanted),
+    words = {name: item.function or name for name, item in wanted.items()}
+    tried = Tried(problem.variables, words, memory, problem.user_feedback)
+    asked = {name: problem.variables[name] for name in tried.asked}
+    code = {name: entry for name, entry in asked.items() if entry.kind == "code"}
+    said = {
         "refused": refused,
+        "run": run_text(problem, wanted, ()),
+        "feedback": problem.user_feedback,
     }
-    code = {name: entry for name, entry in problem.variables.items() if entry.kind == "code"}
-    values = {name: entry for name, entry in problem.variables.items() if name not in code}
-    said = {**shown, "feedback": problem.user_feedback}
-    questions = [_about_code(entry, wanted[name], said, prompts) for name, entry in code.items()]
-    if values:
-        items = tuple(wanted[name] for name in values)
-        table = {**shown, "tried": table_of(values, memory, problem.user_feedback)}
-        questions.append(_about_values(values, items, table, prompts, schema=schema))
+    goal = objective or prompts.text("compact.objective")
+    questions = [
+        _about_code(entry, wanted[name], {**said, "objective": goal}, prompts)
+        for name, entry in code.items()
+    ]
+    for entries in _groups({name: asked[name] for name in asked if name not in code}, tried):
+        items = tuple(wanted[name] for name in entries)
+        run = "" if all(map(is_number, entries.values())) else run_text(problem, wanted, entries)
+        shown = {
+            "objective": f"{objective}\n\n" if objective else "",
+            "refused": refused,
+            "program": f"{prompts.render('compact.program', run=run)}\n\n" if run else "",
+            "tried": tried.table(list(entries)),
+        }
+        questions.append(_about_values(entries, items, shown, prompts, schema=schema))
     return questions
+
+
+def _groups(entries: Entries, tried: Tried) -> list[Entries]:
+    """Divide variables into numbers and others, if what was said can be."""
+    numbers = {name: entry for name, entry in entries.items() if is_number(entry)}
+    others = {name: entry for name, entry in entries.items() if name not in numbers}
+    divided = [others, numbers] if tried.apart else [entries]
+    return [group for group in divided if group]
 
 
 def _about_code(entry: Entry, item: Wanted, shown: Mapping[str, str], prompts: Prompts) -> Request:
@@ -87,7 +109,14 @@ def _about_values(
     }
     wished = schema_format(schema_of_object(schemas), strict=False)
     options = {"response_format": wished if schema else {"type": "json_object"}}
-    return Request(prompts.text("compact.values.system"), user, items, options)
+    kinds = {"numbers" if is_number(entry) else "texts" for entry in entries.values()}
+    examples = [
+        turn
+        for kind in sorted(kinds, reverse=True)
+        for turn in prompts.turns(f"compact.{kind}.examples")
+    ]
+    system = prompts.text("compact.values.system")
+    return Request(system, user, items, options, tuple(examples))
 
 
 def _limits(entry: Entry) -> dict[str, Any]:
@@ -105,15 +134,21 @@ def _lines(entries: Entries) -> Iterator[str]:
         yield f"{name} ({entry.kind}){hint}"
 
 
-def run_text(problem: Problem, wanted: Mapping[str, Wanted]) -> str:
-    """Write the run with its values: ``f(x=1) returned 2``, the nearest steps alone."""
+def run_text(problem: Problem, wanted: Mapping[str, Wanted], named: Collection[str]) -> str:
+    """Write the run with its values: ``f(x=1) returned 2``, the nearest steps alone.
+
+    Args:
+        problem: the run.
+        wanted: the variables, by name; code is called by the name of its function.
+        named: the variables that stand there by their names, not their values.
+    """
     values = {**problem.variables, **problem.inputs, **problem.others, **problem.outputs}
     kept = set(nearest_first(problem)[:MOST_STEPS])
     steps = [step for index, step in enumerate(problem.steps) if index in kept]
-    return "\n".join(_call(step, values, wanted) for step in steps)
+    return "\n".join(_call(step, values, wanted, named) for step in steps)
 
 
-def _call(step: Step, values: Entries, wanted: Mapping[str, Wanted]) -> str:
+def _call(step: Step, values: Entries, wanted: Mapping[str, Wanted], named: Collection[str]) -> str:
     function = step.function
     arguments: list[str] = []
     for argument, name in step.inputs:
@@ -122,7 +157,7 @@ def _call(step: Step, values: Entries, wanted: Mapping[str, Wanted]) -> str:
             item = wanted.get(name)
             function = (item.function if item else None) or function
         elif argument != "self":
-            arguments.append(f"{argument}={_shown(name, entry, wanted)}")
+            arguments.append(f"{argument}={_shown(name, entry, named)}")
     result = values.get(step.output)
     failed = result is not None and step.output.startswith("exception")
     verb = "raised" if failed else "returned"
@@ -130,10 +165,8 @@ def _call(step: Step, values: Entries, wanted: Mapping[str, Wanted]) -> str:
     return f"{function}({', '.join(arguments)}) {verb} {shown}"
 
 
-def _shown(name: str, entry: Entry | None, wanted: Mapping[str, Wanted]) -> str:
-    if entry is None:
-        return name
-    return name if name in wanted else _brief(entry.data)
+def _shown(name: str, entry: Entry | None, named: Collection[str]) -> str:
+    return name if entry is None or name in named else _brief(entry.data)
 
 
 def _brief(value: object) -> str:

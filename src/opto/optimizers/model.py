@@ -119,6 +119,7 @@ class ModelOptimizer(Optimizer, ABC):
         verbose: Verbose = False,  # noqa: FBT002 - the original's signature
         max_tokens: int | None = None,
         llm: Model | None = None,
+        examples: Sequence[tuple[str, str]] = (),
         **options: Any,
     ) -> str:
         """Ask the model and return the text of its answer.
@@ -128,19 +129,17 @@ class ModelOptimizer(Optimizer, ABC):
 
         Args:
             system_prompt: the first message.
-            user_prompt: the second message.
+            user_prompt: the last message.
             verbose: True to print prompts and answer, "output" for the answer alone.
             max_tokens: how long the answer may be; None for the optimizer's own.
             llm: another model than the optimizer's own.
+            examples: of questions and answers, as turns between the two messages.
             options: more arguments for the model.
 
         Raises:
             ProposalError: the answer was cut off twice.
         """
-        messages = [
-            {"role": "system", "content": system_prompt},
-            {"role": "user", "content": user_prompt},
-        ]
+        messages = conversation(system_prompt, user_prompt, examples)
         if verbose and verbose != "output":
             _show(f"Prompt\n{system_prompt}\n{user_prompt}")
         given = {**self.options, **options}
@@ -308,6 +307,17 @@ def _attempted(maker: Callable[[], UpdateDict]) -> Callable[[], UpdateDict | Pro
             return error
 
     return attempt
+
+
+def conversation(
+    system: str, user: str, examples: Sequence[tuple[str, str]]
+) -> list[dict[str, str]]:
+    """Return the messages of a question; examples are turns before it."""
+    messages = [{"role": "system", "content": system}]
+    for asked, answered in examples:
+        messages.append({"role": "user", "content": asked})
+        messages.append({"role": "assistant", "content": answered})
+    return [*messages, {"role": "user", "content": user}]
 
 
 def _show(text: str) -> None:

@@ -251,7 +251,7 @@ class OptoPrime(ModelOptimizer):
             return compact_requests(
                 problem,
                 wanted,
-                objective=self._own_objective or self.prompts.text("compact.objective"),
+                objective=self._own_objective or "",
                 refused=self.refusals(),
                 memory=self.memory,
                 prompts=self.prompts,
@@ -273,6 +273,8 @@ class OptoPrime(ModelOptimizer):
 
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
+        if request.examples:
+            given["examples"] = request.examples
         reply = self.call_llm(request.system, request.user, verbose, **given)
         return self.converted(self.read(reply, request.wanted), reply=reply)
 

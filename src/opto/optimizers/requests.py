@@ -1,4 +1,4 @@
-"""A question for the model: two messages, and how the answer shall look."""
+"""A question for the model: its messages, and how the answer shall look."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ class Request:
 
     Attributes:
         system: the first message.
-        user: the second message.
+        user: the last message.
         wanted: the parameters that the answer may give.
         options: more arguments for the call, as `response_format`.
+        examples: of such questions with their answers, which go before it.
     """
 
     system: str
     user: str
     wanted: tuple[Wanted, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    examples: tuple[tuple[str, str], ...] = ()
 
 
 def schema_format(schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:

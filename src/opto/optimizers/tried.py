@@ -1,14 +1,16 @@
-"""What was tried, as a table that small models can read.
+"""What was tried, as tables that small models can read.
 
-Numbers are in ascending order: where one should search is then plain to see. Where each line of the
-feedback is about one number, each number has a table of its own, so that the others don't stand
-between its values (docs/benchmarks/demo.md has what this is worth).
+Where each line of the feedback names one variable, each has a table of its own, so that the others
+don't stand between its values, and only those need to be asked about that the feedback names.
+Numbers are in ascending order; where the feedback points up at one and down at the next, those two
+are all that is shown (docs/benchmarks/quality.md has what this is worth).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from opto.optimizers.memory import Trial
 from opto.optimizers.problem import Entries, Entry
@@ -16,36 +18,99 @@ from opto.optimizers.shortening import text_of
 
 MOST_TRIALS = 12
 NOT_NAMED = "nothing said against it"
-_Tried = dict[tuple[str, ...], str]
+_Rows = dict[tuple[str, ...], str]
+_DIRECTION = re.compile(
+    r"\b(?:low|high|small|few)(?:er)?\b|\b(?:larger?|big(?:ger)?|less|more|many|much|little)\b"
+    r"|\b(?:below|above|under|over|up|down|increase|decrease|raise|reduce)\b",
+    re.IGNORECASE,
+)
 
 
-def table_of(entries: Entries, memory: Iterable[Trial], feedback: str) -> str:
-    """Write a line for each trial, ``x0 = 5 -> too low``, the present values last."""
-    present = {name: text_of(entry.data) for name, entry in entries.items()}
-    latest: _Tried = {}
-    for trial in (*memory, Trial(present, feedback)):
-        if present.keys() <= trial.variables.keys():
-            key = tuple(trial.variables[name] for name in present)
-            latest.pop(key, None)
-            latest[key] = trial.feedback
-    tried = {key: latest[key] for key in list(latest)[-MOST_TRIALS:]}
-    if not all(_is_number(entry.data) for entry in entries.values()):
-        return "\n".join(_line(entries, key, tried[key]) for key in tried)
-    tables = _by_variable(entries, tried)
-    if tables is None:
-        return "\n".join(_line(entries, key, tried[key]) for key in _ascending(tried))
-    blocks = (
-        [_line({name: entries[name]}, key, table[key]) for key in _ascending(table)]
-        for name, table in tables.items()
-    )
-    return "\n\n".join("\n".join(lines) for lines in blocks)
+class Tried:
+    """What was tried of the variables of a problem, the present values last.
+
+    Args:
+        entries: all variables.
+        words: what stands for each of them in feedback: its name, or that of its function.
+        memory: what was tried before, the oldest first.
+        feedback: on the present values.
+    """
+
+    def __init__(
+        self, entries: Entries, words: Mapping[str, str], memory: Iterable[Trial], feedback: str
+    ) -> None:
+        present = {name: text_of(entry.data) for name, entry in entries.items()}
+        known = [trial for trial in memory if present.keys() <= trial.variables.keys()]
+        self._entries = entries
+        self._trials = [*known, Trial(present, feedback)][-MOST_TRIALS:]
+        self._said = [_by_variable(words, trial.feedback) for trial in self._trials]
+
+    @property
+    def asked(self) -> list[str]:
+        """The variables that the present feedback names; all, if a line names none or several."""
+        said = self._said[-1] or {}
+        return [name for name, lines in said.items() if lines] or list(self._entries)
+
+    @property
+    def apart(self) -> bool:
+        """Whether all that was ever said is about one variable each."""
+        return all(said is not None for said in self._said)
+
+    def table(self, names: Sequence[str]) -> str:
+        """Write what was tried of these variables."""
+        if self.apart:
+            return "\n\n".join(self._of_one(name) for name in names)
+        rows: _Rows = {}
+        for trial in self._trials:
+            _put(rows, tuple(trial.variables[name] for name in names), trial.feedback)
+        if all(is_number(self._entries[name]) for name in names):
+            rows = {key: rows[key] for key in sorted(rows, key=_numbers)}
+        entries = {name: self._entries[name] for name in names}
+        return "\n".join(_line(entries, key, feedback) for key, feedback in rows.items())
+
+    def _of_one(self, name: str) -> str:
+        rows: _Rows = {}
+        for trial, said in zip(self._trials, self._said, strict=True):
+            _put(rows, (trial.variables[name],), "\n".join((said or {})[name]) or NOT_NAMED)
+        entries = {name: self._entries[name]}
+        if not is_number(entries[name]):
+            return "\n".join(_line(entries, key, feedback) for key, feedback in rows.items())
+        keys = sorted(rows, key=_numbers)
+        turns = [pair for pair in pairwise(keys) if _turns(rows[pair[0]], rows[pair[1]])]
+        if len(turns) == 1:
+            keys = list(turns[0])
+        lines = [_line(entries, key, rows[key]) for key in keys]
+        if len(turns) == 1 and _has_room(entries[name], *turns[0]):
+            lines.append(f"So try {name} between {keys[0][0]} and {keys[1][0]}.")
+        return "\n".join(lines)
 
 
-def _ascending(tried: _Tried) -> list[tuple[str, ...]]:
-    return sorted(tried, key=lambda key: [float(text) for text in key])
+def is_number(entry: Entry) -> bool:
+    """Whether a variable is a number."""
+    return isinstance(entry.data, (int, float)) and not isinstance(entry.data, bool)
 
 
-def _line(entries: Entries, key: tuple[str, ...], feedback: str) -> str:
+def _put(rows: _Rows, key: tuple[str, ...], feedback: str) -> None:
+    """Note the latest feedback on values, as the latest of all."""
+    rows.pop(key, None)
+    rows[key] = feedback
+
+
+def _numbers(key: tuple[str, ...]) -> list[float]:
+    return [float(text) for text in key]
+
+
+def _turns(one: str, other: str) -> bool:
+    """Whether two feedbacks both point in a direction, and not in the same."""
+    first, second = (set(_DIRECTION.findall(text.lower())) for text in (one, other))
+    return bool(first and second and first != second)
+
+
+def _has_room(entry: Entry, low: tuple[str, ...], high: tuple[str, ...]) -> bool:
+    return isinstance(entry.data, float) or int(high[0]) - int(low[0]) > 1
+
+
+def _line(entries: Mapping[str, Entry], key: tuple[str, ...], feedback: str) -> str:
     pairs = [
         f"{name} = {text!r}" if isinstance(entry.data, str) else f"{name} = {text}"
         for (name, entry), text in zip(entries.items(), key, strict=True)
@@ -53,26 +118,19 @@ def _line(entries: Entries, key: tuple[str, ...], feedback: str) -> str:
     return f"{', '.join(pairs)} -> {'; '.join(feedback.splitlines())}"
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _by_variable(entries: Mapping[str, Entry], tried: _Tried) -> dict[str, _Tried] | None:
-    """Return what was said about each number; None if a line is about none of them or several."""
-    if len(entries) < 2:
-        return None
-    words = {
-        name: re.compile(rf"\b{re.escape(name.rstrip('0123456789'))}\d*\b") for name in entries
+def _by_variable(words: Mapping[str, str], feedback: str) -> dict[str, list[str]] | None:
+    """Return what was said about each variable; None if a line is about none of them or several."""
+    lines = [line.strip() for line in feedback.splitlines() if line.strip()]
+    if len(words) == 1:
+        return dict.fromkeys(words, lines)
+    patterns = {
+        name: re.compile(rf"\b{re.escape(word.rstrip('0123456789'))}\d*\b", re.IGNORECASE)
+        for name, word in words.items()
     }
-    tables: dict[str, _Tried] = {name: {} for name in entries}
-    for key, feedback in tried.items():
-        said: dict[str, list[str]] = {name: [] for name in entries}
-        for line in filter(None, map(str.strip, feedback.splitlines())):
-            about = [name for name, word in words.items() if word.search(line)]
-            if len(about) != 1:
-                return None
-            said[about[0]].append(line)
-        for (name, lines), value in zip(said.items(), key, strict=True):
-            tables[name].pop((value,), None)
-            tables[name][(value,)] = "; ".join(lines) or NOT_NAMED
-    return tables
+    said: dict[str, list[str]] = {name: [] for name in words}
+    for line in lines:
+        about = [name for name, pattern in patterns.items() if pattern.search(line)]
+        if len(about) != 1:
+            return None
+        said[about[0]].append(line)
+    return said

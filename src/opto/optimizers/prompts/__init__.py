@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
@@ -9,6 +10,8 @@ from pathlib import Path
 from string import Template
 
 from opto.errors import InvalidArgument
+
+_TURN = re.compile(r"^## (user|assistant)$", re.MULTILINE)
 
 
 class Prompts:
@@ -26,6 +29,21 @@ class Prompts:
         if own is not None and own.is_file():
             return own.read_text("utf-8").rstrip("\n")
         return _shipped(name)
+
+    def turns(self, name: str) -> list[tuple[str, str]]:
+        """Return a conversation, pairs of what is asked and answered.
+
+        Raises:
+            InvalidArgument: unless it has headings ``## user`` and ``## assistant`` in turns.
+        """
+        _, *parts = _TURN.split(self.text(name))
+        roles, texts = parts[::2], [text.strip() for text in parts[1::2]]
+        if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+            message = (
+                f"the prompt {name!r} must have the headings ## user and ## assistant in turns"
+            )
+            raise InvalidArgument(message)
+        return list(zip(texts[::2], texts[1::2], strict=True))
 
     def render(self, name: str, /, **values: str) -> str:
         """Return a prompt with its placeholders filled in; raises `InvalidArgument`."""
