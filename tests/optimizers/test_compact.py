@@ -123,6 +123,7 @@ def test_what_was_tried_is_a_table_with_numbers_in_order() -> None:
     [
         (5, "between 1 and 40", {"type": "integer", "minimum": 1, "maximum": 40}),
         (0.5, "from 0 to 1", {"type": "number", "minimum": 0.0, "maximum": 1.0}),
+        (0.5, "from 0.5 to 101.2", {"type": "integer", "minimum": 1, "maximum": 101}),
         ("a", "one of: a, b", {"type": "string", "enum": ["a", "b"]}),
         ("a", "short", {"type": "string"}),
     ],
@@ -146,6 +147,22 @@ def test_an_own_objective() -> None:
     optimizer.backward(x + "", "fb")
     optimizer.step()
     assert llm.calls[0].messages[-1]["content"].startswith("Rhyme.\n\nProgram:\n")
+
+
+def test_fractions_are_asked_for_once_it_is_known_where_to_search() -> None:
+    x = node(10.0, name="x", trainable=True, constraint="between 0 and 300")
+    llm = ScriptedModel([{"x0": 30}, {"x0": 15}, {"x0": 12.5}], abilities=SMALL)
+    optimizer = OptoPrime([x], llm=llm, memory_size=4)
+    for feedback in ("too low", "too high", "too high"):
+        optimizer.zero_feedback()
+        optimizer.backward(x + 0, feedback)
+        optimizer.step()
+    assert x.data == 12.5
+    kinds = [
+        call.options["response_format"]["json_schema"]["schema"]["properties"]["x0"]["type"]
+        for call in llm.calls
+    ]
+    assert kinds == ["integer", "integer", "number"]
 
 
 def test_examples_are_turns_of_the_conversation() -> None:

@@ -8,6 +8,7 @@ the conversation (docs/benchmarks/demo.md and quality.md have what this is worth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,6 +26,8 @@ from opto.optimizers.tried import Tried, is_number
 CLOSING_FENCE = "\n```\n"
 MOST_STEPS = 12
 VALUE_LIMIT = 200
+WIDE = 100  # whole numbers are enough for a fraction between bounds this far apart,
+NEAR = 10  # unless the two values between which it must lie are closer than this
 
 
 def compact_requests(
@@ -73,7 +76,8 @@ def compact_requests(
             "program": f"{prompts.render('compact.program', run=run)}\n\n" if run else "",
             "tried": tried.table(list(entries)),
         }
-        questions.append(_about_values(entries, items, shown, prompts, schema=schema))
+        wished = _schema(entries, tried) if schema else None
+        questions.append(_about_values(entries, items, shown, prompts, wished))
     return questions
 
 
@@ -100,15 +104,10 @@ def _about_values(
     items: tuple[Wanted, ...],
     shown: Mapping[str, str],
     prompts: Prompts,
-    *,
-    schema: bool,
+    schema: Mapping[str, Any] | None,
 ) -> Request:
     user = prompts.render("compact.values.user", **shown, variables="\n".join(_lines(entries)))
-    schemas = {
-        name: {**schema, **_limits(entries[name])} for name, schema in schemas_of(entries).items()
-    }
-    wished = schema_format(schema_of_object(schemas), strict=False)
-    options = {"response_format": wished if schema else {"type": "json_object"}}
+    wished = {"type": "json_object"} if schema is None else schema_format(schema, strict=False)
     kinds = {"numbers" if is_number(entry) else "texts" for entry in entries.values()}
     examples = [
         turn
@@ -116,16 +115,33 @@ def _about_values(
         for turn in prompts.turns(f"compact.{kind}.examples")
     ]
     system = prompts.text("compact.values.system")
-    return Request(system, user, items, options, tuple(examples))
+    return Request(system, user, items, {"response_format": wished}, tuple(examples))
 
 
-def _limits(entry: Entry) -> dict[str, Any]:
-    """Return what a schema says of the bounds of a value; a grammar then keeps a model to them."""
+def _schema(entries: Entries, tried: Tried) -> dict[str, Any]:
+    """Return the schema of new values, each within its bounds."""
+    schemas = schemas_of(entries)
+    limits = {name: _limits(entry, tried.gap(name)) for name, entry in entries.items()}
+    return schema_of_object({name: {**schemas[name], **limits[name]} for name in entries})
+
+
+def _limits(entry: Entry, gap: tuple[str, str] | None) -> dict[str, Any]:
+    """Return what a schema says of the bounds of a value; a grammar then keeps a model to them.
+
+    Grammars of llama.cpp know bounds of whole numbers only; those are asked for where bounds lie so
+    far apart that the steps between them hardly matter, until it is known more closely where to
+    search.
+    """
     bounds = bounds_in(entry.data, entry.constraint or "")
-    if isinstance(bounds, Range):
-        kind = int if isinstance(entry.data, int) else float
-        return {"minimum": kind(bounds.low), "maximum": kind(bounds.high)}
-    return {"enum": list(bounds.values)} if bounds else {}
+    if not isinstance(bounds, Range):
+        return {"enum": list(bounds.values)} if bounds else {}
+    low, high = bounds.low, bounds.high
+    if isinstance(entry.data, int):
+        return {"minimum": int(low), "maximum": int(high)}
+    near = gap is not None and float(gap[1]) - float(gap[0]) < NEAR
+    if near or not WIDE <= high - low < math.inf:
+        return {"minimum": float(low), "maximum": float(high)}
+    return {"type": "integer", "minimum": math.ceil(low), "maximum": math.floor(high)}
 
 
 def _lines(entries: Entries) -> Iterator[str]:

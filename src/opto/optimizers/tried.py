@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 from opto.optimizers.memory import Trial
 from opto.optimizers.problem import Entries, Entry
@@ -18,7 +19,7 @@ from opto.optimizers.shortening import text_of
 
 MOST_TRIALS = 12
 NOT_NAMED = "nothing said against it"
-_Rows = dict[tuple[str, ...], str]
+K = TypeVar("K")
 _DIRECTION = re.compile(
     r"\b(?:low|high|small|few)(?:er)?\b|\b(?:larger?|big(?:ger)?|less|more|many|much|little)\b"
     r"|\b(?:below|above|under|over|up|down|increase|decrease|raise|reduce)\b",
@@ -60,28 +61,35 @@ class Tried:
         """Write what was tried of these variables."""
         if self.apart:
             return "\n\n".join(self._of_one(name) for name in names)
-        rows: _Rows = {}
+        rows: dict[tuple[str, ...], str] = {}
         for trial in self._trials:
             _put(rows, tuple(trial.variables[name] for name in names), trial.feedback)
         if all(is_number(self._entries[name]) for name in names):
-            rows = {key: rows[key] for key in sorted(rows, key=_numbers)}
+            rows = {key: rows[key] for key in sorted(rows, key=lambda key: [*map(float, key)])}
         entries = {name: self._entries[name] for name in names}
         return "\n".join(_line(entries, key, feedback) for key, feedback in rows.items())
 
-    def _of_one(self, name: str) -> str:
-        rows: _Rows = {}
-        for trial, said in zip(self._trials, self._said, strict=True):
-            _put(rows, (trial.variables[name],), "\n".join((said or {})[name]) or NOT_NAMED)
-        entries = {name: self._entries[name]}
-        if not is_number(entries[name]):
-            return "\n".join(_line(entries, key, feedback) for key, feedback in rows.items())
-        keys = sorted(rows, key=_numbers)
+    def gap(self, name: str) -> tuple[str, str] | None:
+        """Return the neighbours, as texts, between which the feedback on a number turns."""
+        if not self.apart or not is_number(self._entries[name]):
+            return None
+        rows = self._rows(name)
+        keys = sorted(rows, key=float)
         turns = [pair for pair in pairwise(keys) if _turns(rows[pair[0]], rows[pair[1]])]
-        if len(turns) == 1:
-            keys = list(turns[0])
-        lines = [_line(entries, key, rows[key]) for key in keys]
-        if len(turns) == 1 and _has_room(entries[name], *turns[0]):
-            lines.append(f"So try {name} between {keys[0][0]} and {keys[1][0]}.")
+        return turns[0] if len(turns) == 1 else None
+
+    def _rows(self, name: str) -> dict[str, str]:
+        rows: dict[str, str] = {}
+        for trial, said in zip(self._trials, self._said, strict=True):
+            _put(rows, trial.variables[name], "\n".join((said or {})[name]) or NOT_NAMED)
+        return rows
+
+    def _of_one(self, name: str) -> str:
+        entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
+        keys = list(gap or (sorted(rows, key=float) if is_number(entry) else rows))
+        lines = [_line({name: entry}, (key,), rows[key]) for key in keys]
+        if gap is not None and _has_room(entry, *gap):
+            lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
         return "\n".join(lines)
 
 
@@ -90,14 +98,10 @@ def is_number(entry: Entry) -> bool:
     return isinstance(entry.data, (int, float)) and not isinstance(entry.data, bool)
 
 
-def _put(rows: _Rows, key: tuple[str, ...], feedback: str) -> None:
+def _put(rows: dict[K, str], key: K, feedback: str) -> None:
     """Note the latest feedback on values, as the latest of all."""
     rows.pop(key, None)
     rows[key] = feedback
-
-
-def _numbers(key: tuple[str, ...]) -> list[float]:
-    return [float(text) for text in key]
 
 
 def _turns(one: str, other: str) -> bool:
@@ -106,8 +110,8 @@ def _turns(one: str, other: str) -> bool:
     return bool(first and second and first != second)
 
 
-def _has_room(entry: Entry, low: tuple[str, ...], high: tuple[str, ...]) -> bool:
-    return isinstance(entry.data, float) or int(high[0]) - int(low[0]) > 1
+def _has_room(entry: Entry, low: str, high: str) -> bool:
+    return isinstance(entry.data, float) or int(high) - int(low) > 1
 
 
 def _line(entries: Mapping[str, Entry], key: tuple[str, ...], feedback: str) -> str:
