@@ -83,14 +83,21 @@ def test_only_what_the_feedback_names_is_asked(feedback: str, asked: list[str]) 
     assert of(MIXED, [], feedback).asked == asked
 
 
-def test_what_was_unclear_once_leaves_the_tables_together_but_not_the_question() -> None:
+def test_trials_of_which_it_is_unclear_what_they_say_are_left_out() -> None:
     before = Trial({"text0": "Hi", "rate0": "0.5"}, "Nobody answered.")
     found = of(MIXED, [before], "rate = 0.9 is too high.")
-    assert not found.apart
+    assert found.apart
     assert found.asked == ["rate0"]
-    assert found.table(["rate0"]) == (
-        "rate0 = 0.5 -> Nobody answered.\nrate0 = 0.9 -> rate = 0.9 is too high."
+    assert found.table(["rate0"]) == "rate0 = 0.9 -> rate = 0.9 is too high."
+
+
+def test_small_steps_one_way_are_advised_against() -> None:
+    assert one(8, {5: "too low", 6: "too low"}, "too low").splitlines()[-1] == (
+        "So try x0 much further on."
     )
+    for trials in ({}, {5: "wrong"}, {5: "too low"}):
+        assert "So try" not in one(8, trials, "wrong")
+    assert "So try" not in one(8, {}, "too low")
 
 
 def test_code_is_named_by_its_function() -> None:
@@ -118,6 +125,7 @@ def test_how_far_off_it_is_is_no_direction() -> None:
     assert one(200, trials, "too low, it must be higher. It is near.").splitlines() == [
         "x0 = 100 -> too low, it must be higher. It is far off.",
         "x0 = 200 -> too low, it must be higher. It is near.",
+        "So try x0 much further on.",
     ]
 
 

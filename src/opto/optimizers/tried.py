@@ -2,8 +2,9 @@
 
 Where each line of the feedback names one variable, each has a table of its own, so that the others
 don't stand between its values, and only those need to be asked about that the feedback names.
-Numbers are in ascending order; where the feedback points up at one and down at the next, those two
-are all that is shown (docs/benchmarks/quality.md has what this is worth).
+Numbers are in ascending order. Where the feedback points up at one and down at the next, those two
+are all that is shown; where it only ever points one way, small steps are advised against
+(docs/benchmarks/quality.md has what this is worth).
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class Tried:
         words: what stands for each of them in feedback: its name, or that of its function.
         memory: what was tried before, the oldest first.
         feedback: on the present values.
+
+    Attributes:
+        apart: whether all that is said about the present values is about one variable each. Trials
+            of which that can't be told are left out of the tables then.
     """
 
     def __init__(
@@ -45,17 +50,13 @@ class Tried:
         self._entries = entries
         self._trials = [*known, Trial(present, feedback)][-MOST_TRIALS:]
         self._said = [_by_variable(words, trial.feedback) for trial in self._trials]
+        self.apart = self._said[-1] is not None
 
     @property
     def asked(self) -> list[str]:
         """The variables that the present feedback names; all, if a line names none or several."""
         said = self._said[-1] or {}
         return [name for name, lines in said.items() if lines] or list(self._entries)
-
-    @property
-    def apart(self) -> bool:
-        """Whether all that was ever said is about one variable each."""
-        return all(said is not None for said in self._said)
 
     def table(self, names: Sequence[str]) -> str:
         """Write what was tried of these variables."""
@@ -74,14 +75,18 @@ class Tried:
         if not self.apart or not is_number(self._entries[name]):
             return None
         rows = self._rows(name)
-        keys = sorted(rows, key=float)
-        turns = [pair for pair in pairwise(keys) if _turns(rows[pair[0]], rows[pair[1]])]
+        turns = [
+            pair
+            for pair in pairwise(sorted(rows, key=float))
+            if len({direction for key in pair if (direction := _direction(rows[key]))}) > 1
+        ]
         return turns[0] if len(turns) == 1 else None
 
     def _rows(self, name: str) -> dict[str, str]:
         rows: dict[str, str] = {}
         for trial, said in zip(self._trials, self._said, strict=True):
-            _put(rows, trial.variables[name], "\n".join((said or {})[name]) or NOT_NAMED)
+            if said is not None:
+                _put(rows, trial.variables[name], "\n".join(said[name]) or NOT_NAMED)
         return rows
 
     def _of_one(self, name: str) -> str:
@@ -90,6 +95,8 @@ class Tried:
         lines = [_line({name: entry}, (key,), rows[key]) for key in keys]
         if gap is not None and _has_room(entry, *gap):
             lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
+        elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
+            lines.append(f"So try {name} much further on.")
         return "\n".join(lines)
 
 
@@ -104,10 +111,14 @@ def _put(rows: dict[K, str], key: K, feedback: str) -> None:
     rows[key] = feedback
 
 
-def _turns(one: str, other: str) -> bool:
-    """Whether two feedbacks both point in a direction, and not in the same."""
-    first, second = (set(_DIRECTION.findall(text.lower())) for text in (one, other))
-    return bool(first and second and first != second)
+def _direction(feedback: str) -> frozenset[str]:
+    """Return the words of a feedback that point in a direction."""
+    return frozenset(_DIRECTION.findall(feedback.lower()))
+
+
+def _same_way(feedbacks: Iterable[str]) -> bool:
+    directions = set(map(_direction, feedbacks))
+    return len(directions) == 1 and frozenset() not in directions
 
 
 def _has_room(entry: Entry, low: str, high: str) -> bool:
