@@ -28,6 +28,7 @@ WAYS = {
     "portable": Policy("portable", imports=ANY),
 }
 FOLLOWING = "def f(x):\n    return [len(x), sum(x), int('2'), str(x)]"
+SERVED = [3, 6, 2, "[1, 2, 3]"]
 # What an interpreter that isn't CPython does otherwise, and no worse.
 OTHERWISE: dict[str, Callable[[Any], bool]] = {
     "a regular expression": lambda value: value is None,  # its engine doesn't go back
@@ -84,8 +85,8 @@ def proposed(text: str, policy: Policy) -> Callable[[Any], Any]:
     return lambda x: f(x).data
 
 
-def contained(attack: Probe, way: str, target: Target) -> None:
-    """Run an attack and check all that there is to check."""
+def served_after(attack: Probe, way: str, target: Target) -> Any:
+    """Run an attack, check all that there is to check, and return what the next call gives."""
     patient = replace(WAYS[way], limits=Limits(seconds=LATE))
     seconds = SOON if "Timeout" in attack.error else LATE
     hurried = replace(patient, limits=Limits(seconds=seconds))
@@ -103,17 +104,17 @@ def contained(attack: Probe, way: str, target: Target) -> None:
 
     assert time.monotonic() - begun < LATE  # far more than it takes: machines are shared
     target.check(said)
-    assert proposed(FOLLOWING, patient)([1, 2, 3]) == [3, 6, 2, "[1, 2, 3]"]
+    return proposed(FOLLOWING, patient)([1, 2, 3])
 
 
 @pytest.mark.usefixtures("isolation")
 @pytest.mark.parametrize("way", ["isolated", "without namespaces"])
 @pytest.mark.parametrize("attack", EACH)
 def test_attack(attack: Probe, way: str, target: Target) -> None:
-    contained(attack, way, target)
+    assert served_after(attack, way, target) == SERVED
 
 
 @pytest.mark.parametrize("attack", EACH)
 def test_attack_on_the_interpreter(attack: Probe, target: Target) -> None:
     pytest.importorskip("pydantic_monty")
-    contained(attack, "portable", target)
+    assert served_after(attack, "portable", target) == SERVED

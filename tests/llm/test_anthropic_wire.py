@@ -182,6 +182,14 @@ def read(fields: Any) -> Completion | ModelError:
     return read_answer(Answer(200, json.dumps(fields).encode()))
 
 
+def is_sound(found: Completion | ModelError, status: int = 200) -> bool:
+    """Whether it is an error, or a completion whose answers are text, of a status that has some."""
+    if isinstance(found, ModelError):
+        return bool(str(found))
+    texts = [choice.message.content for choice in found.choices]
+    return status == 200 and bool(texts) and all(isinstance(text, str) for text in texts)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
@@ -200,10 +208,12 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_every_answer_is_a_completion_or_a_model_error(value: Any) -> None:
-    read(value)
-    read({**message_json(""), "content": [value], "stop_reason": value, "usage": value})
+    assert is_sound(read(value))
+    assert is_sound(
+        read({**message_json(""), "content": [value], "stop_reason": value, "usage": value})
+    )
 
 
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 403, 429, 500, 529]))
 def test_every_sequence_of_bytes_is_read(body: bytes, status: int) -> None:
-    read_answer(Answer(status, body))
+    assert is_sound(read_answer(Answer(status, body)), status)

@@ -222,7 +222,7 @@ def test_choosing_uses_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)
-            choose()
+            assert choose().why
 
 
 @pytest.mark.parametrize(

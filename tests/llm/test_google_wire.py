@@ -157,6 +157,14 @@ def read(fields: Any) -> Completion | ModelError:
     return read_answer(Answer(200, json.dumps(fields).encode()))
 
 
+def is_sound(found: Completion | ModelError, status: int = 200) -> bool:
+    """Whether it is an error, or a completion whose answers are text, of a status that has some."""
+    if isinstance(found, ModelError):
+        return bool(str(found))
+    texts = [choice.message.content for choice in found.choices]
+    return status == 200 and bool(texts) and all(isinstance(text, str) for text in texts)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
@@ -175,11 +183,14 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_every_answer_is_a_completion_or_a_model_error(value: Any) -> None:
-    read(value)
-    read({**candidates_json(""), "candidates": [value], "usageMetadata": value})
-    read({"candidates": [{"content": {"parts": [value]}, "finishReason": value}]})
+    for fields in (
+        value,
+        {**candidates_json(""), "candidates": [value], "usageMetadata": value},
+        {"candidates": [{"content": {"parts": [value]}, "finishReason": value}]},
+    ):
+        assert is_sound(read(fields))
 
 
 @given(st.binary(max_size=200), st.sampled_from([200, 400, 429, 500]))
 def test_every_sequence_of_bytes_is_read(body: bytes, status: int) -> None:
-    read_answer(Answer(status, body))
+    assert is_sound(read_answer(Answer(status, body)), status)

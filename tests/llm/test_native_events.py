@@ -16,6 +16,7 @@ from opto.llm.anthropic_wire import read_fields as read_message
 from opto.llm.google_wire import read_fields as read_candidates
 from opto.llm.native_events import CandidateEvents, MessageEvents
 from opto.llm.sse import EventReader
+from opto.llm.stream import Piece
 from opto.llm.wire import Answer
 from opto.testing.dialects import (
     candidates_events,
@@ -138,9 +139,16 @@ def test_whatever_comes_is_an_answer_or_a_model_error(
     sent: list[Any], make: Callable[[Answer], Events]
 ) -> None:
     made = make(HEAD)
+    pieces: list[Piece] = []
     try:
         for value in sent:
-            list(made.take("", json.dumps(value)))
-    except ModelError:
-        return
-    made.completion()
+            pieces.extend(made.take("", json.dumps(value)))
+        found = made.completion()
+    except ModelError as error:
+        found = error
+    if isinstance(found, ModelError):
+        assert str(found)
+    else:
+        for choice in found.choices:
+            said = [piece.text for piece in pieces if piece.index == choice.index]
+            assert choice.message.content == "".join(said)
