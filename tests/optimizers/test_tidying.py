@@ -52,6 +52,20 @@ def test_a_method_gets_its_self_back(old: str, new: str, found: str) -> None:
     assert tidied(new, old) == found
 
 
+def test_of_two_versions_the_last_stays() -> None:
+    first, helper, last = (
+        "def f(xs):\n    return 1",
+        "def g(x):\n    return x",
+        "def f(xs): return 2",
+    )
+    assert tidied(f"{first}\n\n{helper}\n\n{last}", OLD) == f"{helper}\n{last}"
+
+
+def test_two_versions_stay_where_the_first_may_be_used() -> None:
+    text = "def f(xs): return 1\nold = f\ndef f(xs): return old(xs) + 1"
+    assert tidied(text, OLD) == text
+
+
 def test_what_is_no_python_is_refused() -> None:
     with pytest.raises(ProposalError, match="not valid Python"):
         tidied("def f(:", OLD)

@@ -47,11 +47,16 @@ def main_function(source: str, hint: str | None = None) -> Function | None:
         hint: the parameter's constraint, which shows the signature; without one the last function
             of the text is meant.
     """
-    named = _DEFINITION.search(hint or "")
     try:
-        found = [item for item in tree_of(source).body if isinstance(item, Function)]
+        return main_of(tree_of(source), hint)
     except SyntaxError:
         return None
+
+
+def main_of(tree: ast.Module, hint: str | None = None) -> Function | None:
+    """Return the function that code is about, of code that is parsed; see `main_function`."""
+    named = _DEFINITION.search(hint or "")
+    found = [item for item in tree.body if isinstance(item, Function)]
     fitting = [item for item in found if named is None or item.name == named.group(1)]
     candidates = fitting or found
     return candidates[-1] if candidates else None

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import ast
+from typing import get_args
 
 from opto.errors import ProposalError
-from opto.optimizers.code import main_function, parameter_names, tree_of, unfenced
+from opto.optimizers.code import (
+    Function,
+    functions,
+    main_function,
+    main_of,
+    parameter_names,
+    tree_of,
+    unfenced,
+)
+
+_DEFINING = (*get_args(Function), ast.Import, ast.ImportFrom)
 
 
 def tidied(text: str, current: str, hint: str | None = None) -> str:
     """Return proposed code without calls beside the function, and with a docstring.
 
-    Small models add tests and prints, which would run whenever the code is set, and forget the
-    `self` of methods. They are asked to leave the docstring out, as writing it again takes half of
-    their time.
+    Small models add tests and prints, which would run whenever the code is set, write the function
+    twice, and forget the `self` of methods. They are asked to leave the docstring out, as writing
+    it again takes half of their time.
 
     Args:
         text: the proposed code, perhaps fenced.
@@ -33,14 +44,22 @@ def tidied(text: str, current: str, hint: str | None = None) -> str:
     lines = source.split("\n")
     at, docstring = _missing_docstring(source, current, hint)
     kept: list[str] = []
-    for item in tree.body:
-        if isinstance(item, ast.Expr):
-            continue
+    for item in _needed(tree, hint):
         part = lines[_first_line(item) - 1 : item.end_lineno]
         if docstring and _first_line(item) <= at <= (item.end_lineno or 0):
             part.insert(at - _first_line(item), docstring)
         kept.append("\n".join(part))
     return "\n".join(kept)
+
+
+def _needed(tree: ast.Module, hint: str | None) -> list[ast.stmt]:
+    """Return the statements of a module but calls and earlier versions of the function."""
+    kept = [item for item in tree.body if not isinstance(item, ast.Expr)]
+    main = main_of(tree, hint)
+    if main is None or not all(isinstance(item, _DEFINING) for item in kept):
+        return kept  # what stands between two versions may use the first
+    earlier = functions(tree, main.name)[:-1]
+    return [item for item in kept if item not in earlier]
 
 
 def _with_self(source: str, current: str, hint: str | None) -> str:
