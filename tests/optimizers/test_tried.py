@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import enum
+import math
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -139,11 +141,32 @@ def test_the_twelve_latest_are_shown() -> None:
     assert one(50, trials, "worse").splitlines()[0] == "x0 = 9 -> worse"
 
 
-def test_truth_values_are_no_numbers() -> None:
-    assert [is_number(Entry(value, None, "")) for value in (1, 0.5, True, "1", None)] == [
-        True,
-        True,
-        False,
-        False,
-        False,
+class Size(enum.IntEnum):
+    SMALL = 1
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, True),
+        (0.5, True),
+        (True, False),
+        ("1", False),
+        (None, False),
+        (Size.SMALL, False),
+        (math.nan, False),
+        (10**400, False),
+    ],
+)
+def test_what_a_number_is(value: object, number: bool) -> None:
+    assert is_number(Entry(value, None, "")) is number
+
+
+def test_what_was_no_number_then_is_left_out() -> None:
+    entries = {"x0": Entry(5, None, "int")}
+    memory = [Trial({"x0": text}, "too low") for text in ("None", "nan", "2.5")]
+    assert of(entries, memory, "too high").table(["x0"]).splitlines() == [
+        "x0 = 2.5 -> too low",
+        "x0 = 5 -> too high",
+        "So try x0 between 2.5 and 5.",
     ]

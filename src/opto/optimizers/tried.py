@@ -9,6 +9,8 @@ are all that is shown; where it only ever points one way, small steps are advise
 
 from __future__ import annotations
 
+import enum
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -46,7 +48,13 @@ class Tried:
         self, entries: Entries, words: Mapping[str, str], memory: Iterable[Trial], feedback: str
     ) -> None:
         present = {name: text_of(entry.data) for name, entry in entries.items()}
-        known = [trial for trial in memory if present.keys() <= trial.variables.keys()]
+        numbers = [name for name, entry in entries.items() if is_number(entry)]
+        known = [
+            trial
+            for trial in memory
+            if present.keys() <= trial.variables.keys()
+            and all(_is_written_number(trial.variables[name]) for name in numbers)
+        ]
         self._entries = entries
         self._trials = [*known, Trial(present, feedback)][-MOST_TRIALS:]
         self._said = [_by_variable(words, trial.feedback) for trial in self._trials]
@@ -101,8 +109,16 @@ class Tried:
 
 
 def is_number(entry: Entry) -> bool:
-    """Whether a variable is a number."""
-    return isinstance(entry.data, (int, float)) and not isinstance(entry.data, bool)
+    """Whether a variable is a number that is written as one."""
+    plain = isinstance(entry.data, (int, float)) and not isinstance(entry.data, (bool, enum.Enum))
+    return plain and _is_written_number(text_of(entry.data))
+
+
+def _is_written_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _put(rows: dict[K, str], key: K, feedback: str) -> None:
@@ -122,7 +138,7 @@ def _same_way(feedbacks: Iterable[str]) -> bool:
 
 
 def _has_room(entry: Entry, low: str, high: str) -> bool:
-    return isinstance(entry.data, float) or int(high) - int(low) > 1
+    return isinstance(entry.data, float) or float(high) - float(low) > 1
 
 
 def _line(entries: Mapping[str, Entry], key: tuple[str, ...], feedback: str) -> str:
