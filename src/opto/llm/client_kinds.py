@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 from opto.errors import BadResponse, ModelError, UsageError
 from opto.llm import anthropic_wire, google_wire
 from opto.llm.anthropic import together
-from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
+from opto.llm.base import Abilities, Completion, completion_of
 from opto.llm.clients import ClientModel, accepted, answer_of
 from opto.llm.openai_compatible import for_reasoning
 from opto.llm.providers import ANTHROPIC, GOOGLE, OPENAI
@@ -39,21 +39,14 @@ class OpenAIClient(ClientModel):
             raise UsageError(message)
         return self.DEFAULT
 
-    def _send(
-        self,
-        model: str,
-        messages: Sequence[ChatMessage],
-        options: dict[str, Any],
-        *,
-        awaited: bool,
-    ) -> Any:
+    def _send(self, model: str, request: Request, *, awaited: bool) -> Any:
         del awaited
         client = _unretried(self.client)
-        sent = {name: value for name, value in options.items() if value is not None}
+        sent = {name: value for name, value in request.options.items() if value is not None}
         if "api.openai.com" in str(getattr(client, "base_url", "")):
             sent = for_reasoning(model, sent)
         method = _raw(client.chat.completions)
-        return method(model=model, messages=list(messages), **accepted(method, sent))
+        return method(model=model, messages=list(request.messages), **accepted(method, sent))
 
     def _read(self, reply: Any) -> Completion | ModelError:
         answer = answer_of(reply)
@@ -90,18 +83,12 @@ class AnthropicClient(ClientModel):
             replies.append((yield from super()._steps(request.having(n=1))))
         return together(replies)
 
-    def _send(
-        self,
-        model: str,
-        messages: Sequence[ChatMessage],
-        options: dict[str, Any],
-        *,
-        awaited: bool,
-    ) -> Any:
+    def _send(self, model: str, request: Request, *, awaited: bool) -> Any:
         del awaited
         client = _unretried(self.client)
+        options = dict(request.options)
         timeout = options.pop("timeout")
-        body = json.loads(anthropic_wire.request_body(model, messages, options))
+        body = json.loads(anthropic_wire.request_body(model, request.messages, options))
         method = _raw(client.messages)
         return method(**accepted(method, {**body, "timeout": timeout}))
 
@@ -136,16 +123,10 @@ class GeminiClient(ClientModel):
         known = Abilities(1_000_000, json_schema=True, tools=True, json_object=True)
         return self._abilities or known
 
-    def _send(
-        self,
-        model: str,
-        messages: Sequence[ChatMessage],
-        options: dict[str, Any],
-        *,
-        awaited: bool,
-    ) -> Any:
+    def _send(self, model: str, request: Request, *, awaited: bool) -> Any:
+        options = dict(request.options)
         timeout = options.pop("timeout")
-        body: dict[str, Any] = json.loads(google_wire.request_body(messages, options))
+        body: dict[str, Any] = json.loads(google_wire.request_body(request.messages, options))
         contents = [_with_bytes(content) for content in body.pop("contents")]
         config = {**body.pop("generationConfig", {}), **body}
         config["httpOptions"] = {"timeout": int(timeout * 1000)}

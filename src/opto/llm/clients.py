@@ -76,20 +76,12 @@ class ClientModel(Backend):
         return self.DEFAULT
 
     @abstractmethod
-    def _send(
-        self,
-        model: str,
-        messages: Sequence[ChatMessage],
-        options: dict[str, Any],
-        *,
-        awaited: bool,
-    ) -> Any:
+    def _send(self, model: str, request: Request, *, awaited: bool) -> Any:
         """Ask the client; return what it returns, which may have to be awaited.
 
         Args:
             model: the model's name.
-            messages: of the call.
-            options: of the call, ``timeout`` (the seconds that are left) among them.
+            request: what to ask; ``timeout`` is the seconds that are left.
             awaited: whether something to await is wanted, from a client that has `BOTH`.
         """
 
@@ -202,7 +194,7 @@ class _Once:
         reply: Any = None
         failed: Exception | None = None
         try:
-            reply = owner._send(model, messages, options, awaited=awaited)
+            reply = owner._send(model, Request(messages, options), awaited=awaited)
         except Exception as error:  # noqa: BLE001 - told apart by the libraries' classes
             failed = owner._failed(error) or error
         if failed is not None:

@@ -25,6 +25,7 @@ from opto.errors import (
 from opto.llm.base import Abilities, ChatMessage, Completion, completion_of
 from opto.llm.clients import ClientModel, answer_of
 from opto.llm.retry import RetryPolicy
+from opto.llm.steps import Request
 from opto.llm.wire import Answer, read_answer
 
 DEFAULT_MODEL = "gpt-4o"
@@ -93,22 +94,15 @@ class LiteLLM(ClientModel):
         await asyncio.to_thread(_library)  # it takes seconds to load
         return await super()._aanswer(messages, options)
 
-    def _send(
-        self,
-        model: str,
-        messages: Sequence[ChatMessage],
-        options: dict[str, Any],
-        *,
-        awaited: bool,
-    ) -> Any:
+    def _send(self, model: str, request: Request, *, awaited: bool) -> Any:
         library = _library()
-        sent = {name: value for name, value in options.items() if value is not None}
+        sent = {name: value for name, value in request.options.items() if value is not None}
         if model.startswith("azure/") and os.environ.get(SCOPE):
             sent.setdefault("azure_ad_token_provider", _token_provider(os.environ[SCOPE]))
         ask = library.acompletion if awaited else library.completion
         return ask(
             model=model,
-            messages=list(messages),
+            messages=list(request.messages),
             caching=self.cache,
             **{"num_retries": 0, "max_retries": 0, **sent},
         )
