@@ -31,13 +31,29 @@ def one(value: float, trials: Mapping[int, str] | Mapping[float, str], feedback:
 def test_the_present_text_stands_last() -> None:
     entries = {"p": Entry("b", None, "str")}
     memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
-    assert of(entries, memory, "not yet").table(["p"]) == "p = 'c' -> no\np = 'b' -> not yet"
+    table = of(entries, memory, "not yet").table(["p"])
+    assert table.startswith("p = 'c' -> no\np = 'b' -> not yet\n")
 
 
 def test_a_trial_is_one_line() -> None:
     assert of({"p": Entry("b", None, "str")}, [], "too long\nand dull").table(["p"]) == (
         "p = 'b' -> too long; and dull"
     )
+
+
+def test_what_was_ever_said_about_a_text_is_put_together() -> None:
+    entries = {"p": Entry("b", None, "str")}
+    memory = [
+        Trial({"p": "d"}, "It has 11 words; at most 6.\nName the river."),
+        Trial({"p": "c"}, "End with a dot."),
+    ]
+    assert of(entries, memory, "It has 9.5 words; at most 6.").table(["p"]).splitlines()[3:] == [
+        "So p must do all of this at once:",
+        "- Name the river.",
+        "- End with a dot.",
+        "- It has 9.5 words; at most 6.",
+    ]
+    assert "So p" not in of(entries, [], "too long").table(["p"])
 
 
 def test_variables_that_are_told_apart_have_tables_of_their_own() -> None:

@@ -3,8 +3,9 @@
 Where each line of the feedback names one variable, each has a table of its own, so that the others
 don't stand between its values, and only those need to be asked about that the feedback names.
 Numbers are in ascending order. Where the feedback points up at one and down at the next, those two
-are all that is shown; where it only ever points one way, small steps are advised against
-(docs/benchmarks/quality.md has what this is worth).
+are all that is shown; where it only ever points one way, small steps are advised against. What was
+ever said about a text is put together, since what one version does right the next may lose
+(docs/adr/0018 has what this is worth).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from opto.optimizers.shortening import text_of
 MOST_TRIALS = 12
 NOT_NAMED = "nothing said against it"
 K = TypeVar("K")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _DIRECTION = re.compile(
     r"\b(?:low|high|small|few)(?:er)?\b|\b(?:larger?|big(?:ger)?|less|more|many|much|little)\b"
     r"|\b(?:below|above|under|over|up|down|increase|decrease|raise|reduce)\b",
@@ -97,6 +99,14 @@ class Tried:
                 _put(rows, trial.variables[name], "\n".join(said[name]) or NOT_NAMED)
         return rows
 
+    def _demands(self, name: str) -> Iterable[str]:
+        """Return what was ever said about a variable; of lines that differ in numbers, the last."""
+        demands: dict[str, str] = {}
+        for said in self._said:
+            for line in (said or {}).get(name, ()):
+                _put(demands, _NUMBER.sub("#", line), line)
+        return demands.values()
+
     def _of_one(self, name: str) -> str:
         entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
         keys = list(gap or (sorted(rows, key=float) if is_number(entry) else rows))
@@ -105,6 +115,9 @@ class Tried:
             lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
         elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
             lines.append(f"So try {name} much further on.")
+        elif not is_number(entry) and len(rows) > 1:
+            lines.append(f"So {name} must do all of this at once:")
+            lines += [f"- {demand}" for demand in self._demands(name)]
         return "\n".join(lines)
 
 
