@@ -31,7 +31,7 @@ SOURCES = (
 )
 SHA256 = "37ad3d0389f1d65b68e7d341df86d55077158950a764801be94f955024afb759"
 ENGINE = f"llama.cpp (the sources of xllamacpp {VERSION}, built for this processor)"
-CONTEXT_TOKENS = 6144  # for each slot
+CONTEXT_TOKENS = 4096  # for each slot, of one store: stores apart are read in turns
 _AMX = Path("ggml/src/ggml-cpu/amx/mmq.cpp")
 # The intrinsics of GCC 12 don't say that these instructions read memory, so that the compiler drops
 # or moves what was written before; it says so from GCC 13 on, where this does no harm.
@@ -106,7 +106,7 @@ def main() -> None:
     subprocess.run(
         [
             *(program, "-m", checked_path(given.model), "-t", str(threads()), "--no-ui"),
-            *("--host", "127.0.0.1", "--port", str(given.port), "--no-kv-unified"),
+            *("--host", "127.0.0.1", "--port", str(given.port), "--kv-unified"),
             *("-np", str(given.slots), "-c", str(CONTEXT_TOKENS * given.slots)),
         ],
         check=True,
