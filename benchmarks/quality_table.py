@@ -49,6 +49,11 @@ Pairs of the same task and seed. p is the exact two-sided sign test of the pairs
 the two solved: how likely so uneven a split is if both are as good.\
 """
 
+PARTIAL = """\
+: see how wide the intervals are.** What was under way when the
+benchmark was stopped has no row; that is rather what took long, and would rather have failed.\
+"""
+
 
 def rows_of(path: Path, protocol: int) -> list[Row]:
     """Read the rows of a protocol; the last line may be half written."""
@@ -224,9 +229,7 @@ def page(rows: Sequence[Row]) -> str:
         f"the model run by {engines}."
     )
     if len(rows) < PLANNED:
-        parts.append(
-            f"**These are {len(rows)} of {PLANNED} planned runs; the intervals say what they tell.**"
-        )
+        parts.append(f"**These are {len(rows)} of {PLANNED} planned runs{PARTIAL}")
     parts += ["## Solved", solve_table(rows), "## What it took", cost_table(rows)]
     parts += ["## Beside the original", PAIRS]
     for name in _names(rows):
