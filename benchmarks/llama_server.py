@@ -74,7 +74,7 @@ def built(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
-    sources = folder / f"xllamacpp-{VERSION}" / "thirdparty" / "llama.cpp"
+    (sources,) = (folder / f"xllamacpp-{VERSION}").glob("*party/llama.cpp")
     mended = sources / _AMX
     text = with_loads_that_read(mended.read_text("utf-8"))
     mended.write_text(text, encoding="utf-8")
