@@ -42,7 +42,7 @@ _LOADS = """\
     do { __asm__ volatile("" ::: "memory"); _tile_loadd_internal(dst, base, stride); } while (0)
 #undef _tile_stream_loadd
 #define _tile_stream_loadd(dst, base, stride) \\
-    do { __asm__ volatile("" ::: "memory"); \
+    do { __asm__ volatile("" ::: "memory"); \\
          _tile_stream_loadd_internal(dst, base, stride); } while (0)
 #endif
 """

@@ -106,14 +106,19 @@ def test_long_runs_and_values_are_cut() -> None:
     assert len(llm.calls[0].prompt) < 12 * 700 + 2000
 
 
+def told(optimizer: OptoPrime, x: Any, *feedbacks: str) -> None:
+    """Make a step for each feedback on what `x` is then."""
+    for feedback in feedbacks:
+        optimizer.zero_feedback()
+        optimizer.backward(x + 0, feedback)
+        optimizer.step()
+
+
 def test_what_was_tried_is_a_table_with_numbers_in_order() -> None:
     x = node(50, name="x", trainable=True)
     llm = ScriptedModel([{"x0": 10}, {"x0": 50}, {"x0": 30}], abilities=SMALL)
     optimizer = OptoPrime([x], llm=llm, memory_size=8)
-    for feedback in ("too high", "too low", "still too high"):
-        optimizer.zero_feedback()
-        optimizer.backward(x + 0, feedback)
-        optimizer.step()
+    told(optimizer, x, "too high", "too low", "still too high")
     assert "x0 = 10 -> too low\nx0 = 50 -> still too high" in llm.calls[-1].prompt
     assert "\nx0 = 50 -> too high" not in llm.calls[-1].prompt
 
@@ -153,10 +158,7 @@ def test_fractions_are_asked_for_once_it_is_known_where_to_search() -> None:
     x = node(10.0, name="x", trainable=True, constraint="between 0 and 300")
     llm = ScriptedModel([{"x0": 30}, {"x0": 15}, {"x0": 12.5}], abilities=SMALL)
     optimizer = OptoPrime([x], llm=llm, memory_size=4)
-    for feedback in ("too low", "too high", "too high"):
-        optimizer.zero_feedback()
-        optimizer.backward(x + 0, feedback)
-        optimizer.step()
+    told(optimizer, x, "too low", "too high", "too high")
     assert x.data == 12.5
     kinds = [
         call.options["response_format"]["json_schema"]["schema"]["properties"]["x0"]["type"]

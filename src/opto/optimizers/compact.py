@@ -57,16 +57,11 @@ def compact_requests(
     tried = Tried(problem.variables, words, memory, problem.user_feedback)
     asked = {name: problem.variables[name] for name in tried.asked}
     code = {name: entry for name, entry in asked.items() if entry.kind == "code"}
-    said = {
-        "refused": refused,
-        "run": run_text(problem, wanted, ()),
-        "feedback": problem.user_feedback,
-    }
-    goal = objective or prompts.text("compact.objective")
-    questions = [
-        _about_code(entry, wanted[name], {**said, "objective": goal}, prompts)
-        for name, entry in code.items()
-    ]
+    said = {"refused": refused, "feedback": problem.user_feedback}
+    if code:  # the run isn't written out for nothing: finding its nearest steps takes time
+        said["objective"] = objective or prompts.text("compact.objective")
+        said["run"] = run_text(problem, wanted, ())
+    questions = [_about_code(entry, wanted[name], said, prompts) for name, entry in code.items()]
     for entries in _groups({name: asked[name] for name in asked if name not in code}, tried):
         items = tuple(wanted[name] for name in entries)
         run = "" if all(map(is_number, entries.values())) else run_text(problem, wanted, entries)
