@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from opto.errors import BadRequest, ModelError
+from opto.errors import ModelError
 from opto.llm.anthropic_wire import read_answer, request_body
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.http_model import HttpModel, Outgoing
@@ -19,9 +18,6 @@ from opto.llm.wire import Answer
 
 VERSION = "2023-06-01"
 CONTEXT_TOKENS = 200_000
-_HELD = "output_config"
-_SCHEMAS = "to be held to schemas"
-_log = logging.getLogger("opto.llm")
 
 
 class AnthropicModel(HttpModel):
@@ -39,6 +35,7 @@ class AnthropicModel(HttpModel):
 
     URL: ClassVar[str] = "https://api.anthropic.com/v1"
     KEY: ClassVar[str] = "ANTHROPIC_API_KEY"
+    HOLDS: ClassVar[str] = "output_config"
     STREAMS: ClassVar[bool] = True
 
     @property
@@ -62,16 +59,7 @@ class AnthropicModel(HttpModel):
     def _outgoing(
         self, model: str, messages: Sequence[ChatMessage], options: dict[str, Any]
     ) -> Outgoing:
-        held = _SCHEMAS not in self._refused
-        return Outgoing("/messages", request_body(model, messages, options, held=held))
-
-    def _learnt(self, error: ModelError, options: Mapping[str, Any]) -> bool:
-        asked = options.get("response_format") is not None and _SCHEMAS not in self._refused
-        if asked and isinstance(error, BadRequest) and _HELD in str(error):
-            self._refused |= {_SCHEMAS}
-            _log.info("%s can't be held to the schema; it is asked by a tool", self)
-            return True
-        return super()._learnt(error, options)
+        return Outgoing("/messages", request_body(model, messages, options, held=self._held))
 
     def _read(self, answer: Answer) -> Completion | ModelError:
         return read_answer(answer)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from opto.errors import BadRequest, ModelError
+from opto.errors import ModelError
 from opto.llm.base import Abilities, ChatMessage, Completion
 from opto.llm.google_wire import read_answer, request_body
 from opto.llm.http_model import HttpModel, Outgoing
@@ -16,9 +15,6 @@ from opto.llm.reading import Assembly
 from opto.llm.wire import Answer
 
 CONTEXT_TOKENS = 1_000_000
-_HELD = "responseJsonSchema"
-_SCHEMAS = "to be held to schemas"
-_log = logging.getLogger("opto.llm")
 
 
 class GeminiModel(HttpModel):
@@ -33,6 +29,7 @@ class GeminiModel(HttpModel):
 
     URL: ClassVar[str] = "https://generativelanguage.googleapis.com/v1beta"
     KEY: ClassVar[str] = "GEMINI_API_KEY"
+    HOLDS: ClassVar[str] = "responseJsonSchema"
     STREAMS: ClassVar[bool] = True
 
     @property
@@ -46,17 +43,8 @@ class GeminiModel(HttpModel):
     ) -> Outgoing:
         name = quote(model.removeprefix("models/"), safe="/")
         how = "streamGenerateContent?alt=sse" if options.get("stream") else "generateContent"
-        body = request_body(messages, options, held=_SCHEMAS not in self._refused)
+        body = request_body(messages, options, held=self._held)
         return Outgoing(f"/models/{name}:{how}", body)
-
-    def _learnt(self, error: ModelError, options: Mapping[str, Any]) -> bool:
-        asked = options.get("response_format") is not None and _SCHEMAS not in self._refused
-        said = str(error).lower().replace("_", "")
-        if asked and isinstance(error, BadRequest) and _HELD.lower() in said:
-            self._refused |= {_SCHEMAS}
-            _log.info("%s can't be held to the schema; it is told of it", self)
-            return True
-        return super()._learnt(error, options)
 
     def _read(self, answer: Answer) -> Completion | ModelError:
         return read_answer(answer)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _log = logging.getLogger("opto.llm")
+_SCHEMAS = "to be held to schemas"
 _NOT_FOUND = 404
 _OPTIONAL = (
     *("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty"),
@@ -92,6 +93,8 @@ class HttpModel(Backend):
     """The environment variable that holds the key for it."""
     STREAMS: ClassVar[bool] = False
     """Whether it can be asked to stream (``options["stream"]``); `_assembly` reads what comes."""
+    HOLDS: ClassVar[str] = ""
+    """The field that holds a model to a schema, where a request can do without."""
 
     def __init__(  # noqa: PLR0913 - settings with defaults, all but two keyword-only
         self,
@@ -215,10 +218,22 @@ class HttpModel(Backend):
             _log.debug("%s: attempt %d: %s; again in %.2f s", self, attempt, outcome, wait)
             await asyncio.sleep(wait)
 
+    @property
+    def _held(self) -> bool:
+        """Whether the model can be held to a schema, as far as is known."""
+        return _SCHEMAS not in self._refused
+
     def _learnt(self, error: ModelError, options: Mapping[str, Any]) -> bool:
         """Whether the model refuses options that it can be asked without, from now on."""
         said = str(error).lower()
-        if not isinstance(error, BadRequest) or not _UNSUPPORTED.search(said):
+        if not isinstance(error, BadRequest):
+            return False
+        asked = options.get("response_format") is not None and self._held
+        if asked and self.HOLDS and _plain(self.HOLDS) in _plain(said):
+            self._refused |= {_SCHEMAS}
+            _log.info("%s can't be held to the schema; it is asked in another way", self)
+            return True
+        if not _UNSUPPORTED.search(said):
             return False
         given = [name for name in _OPTIONAL if options.get(name) is not None]
         new = {name for name in given if re.search(rf"\b{name}\b", said)} - self._refused
@@ -305,3 +320,8 @@ def _abandon(exchange: Exchange) -> None:
     """Close the connections of a client that nobody holds any more."""
     if exchange.connected:
         HTTP_LOOP.submit(exchange.close())
+
+
+def _plain(name: str) -> str:
+    """A field's name without regard to its spelling, which refusals change."""
+    return name.lower().replace("_", "")
