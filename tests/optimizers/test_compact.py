@@ -110,7 +110,7 @@ def told(optimizer: OptoPrime, x: Any, *feedbacks: str) -> None:
     """Make a step for each feedback on what `x` is then."""
     for feedback in feedbacks:
         optimizer.zero_feedback()
-        optimizer.backward(x + 0, feedback)
+        optimizer.backward(x + x, feedback)
         optimizer.step()
 
 
@@ -179,6 +179,38 @@ def test_examples_are_turns_of_the_conversation() -> None:
     assert json.loads(str(numbers[-2]["content"])) == {"delay0": 300}
     assert "price0" not in str(texts)
     assert (x.data, word.data) == (7, "b")
+
+
+def test_a_text_is_asked_for_anew_in_two_of_three_steps() -> None:
+    title = node("News", name="title", trainable=True)
+    rate = node(0.9, name="rate", trainable=True)
+    llm = ScriptedModel(
+        lambda messages: (
+            '{"rate0": 0.5}' if "rate0" in messages[-1]["content"] else '{"title0": "Hi"}'
+        ),
+        abilities=SMALL,
+    )
+    optimizer = OptoPrime([title, rate], llm=llm, memory_size=8)
+    for _ in range(5):
+        optimizer.zero_feedback()
+        optimizer.backward(title.format(rate), "The title must name May.\nrate must be lower.")
+        assert optimizer.step() == {title: "Hi", rate: 0.5}
+    asked = [call.messages[-1]["content"] for call in llm.calls if "title0" in call.prompt]
+    assert [text.startswith("title0 (str)\nDemands:\n- The t") for text in map(str, asked)] == [
+        *(False, True, True, False, True)
+    ]
+    assert [text.startswith("Program:\n") for text in map(str, asked)] == [
+        *(True, False, False, True, False)
+    ]
+    assert sum("Not as before: 'News'" in str(text) for text in asked) == 1
+
+
+def test_a_choice_is_never_asked_for_anew() -> None:
+    mode = node("a", name="mode", trainable=True, constraint="one of: a, b")
+    llm = ScriptedModel([{"mode0": "b"}, {"mode0": "a"}], abilities=SMALL)
+    optimizer = OptoPrime([mode], llm=llm, memory_size=8)
+    told(optimizer, mode, "wrong", "wrong")
+    assert "mode0 = 'a' -> wrong\nmode0 = 'b' -> wrong" in llm.calls[-1].prompt
 
 
 def rated() -> tuple[Any, Any, Any]:

@@ -25,6 +25,7 @@ def test_reasoning_variables_and_the_rest() -> None:
         "<value>inner</value> and more",
         "<reasoning>not mine</reasoning>",
         "```python\nx\n```",
+        "<value>1</value><constraint>any</constraint> and more",
     ],
 )
 def test_values_are_taken_as_they_stand(value: str) -> None:
@@ -39,6 +40,9 @@ def test_values_are_taken_as_they_stand(value: str) -> None:
         '<variable name="a" type="int"><value>1</value></variable>',
         "<variable><name>a</name><value>1</value>",
         "<variable><name>a</name><value><![CDATA[1]]></value></variable>",
+        "<variable><name>a</name><value>1</value>\n<constraint>\nx < 5\n</constraint>\n</variable>",
+        "<variable><name>a</name><value>1</value><constraint>up to 5</constraint>",
+        "<variable><name>a</name><value>\n1\n</variable>\n",
         "<reasoning>never closed <variable><name>a</name><value>1</value></variable>",
     ],
 )
@@ -50,6 +54,8 @@ def test_variations(reply: str) -> None:
     ("reply", "why"),
     [
         ("<variable><name>a</name><value>1", "isn't closed"),
+        ("<variable><name>a</name><value>1</variable> and more", "isn't closed"),
+        ("<variable><name>a</name><value>1<value>2</variable>", "isn't closed"),
         ("<variable><name>a</name>1</variable>", "needs"),
         ("<variable><value>1</value></variable>", "no <name>"),
         ("<variable><name> </name><value>1</value></variable>", "no <name>"),

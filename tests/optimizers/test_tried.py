@@ -32,7 +32,7 @@ def test_the_present_text_stands_last() -> None:
     entries = {"p": Entry("b", None, "str")}
     memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
     table = of(entries, memory, "not yet").table(["p"])
-    assert table.startswith("p = 'c' -> no\np = 'b' -> not yet\n")
+    assert table == "p = 'c' -> no\np = 'b' -> not yet"
 
 
 def test_a_trial_is_one_line() -> None:
@@ -47,13 +47,32 @@ def test_what_was_ever_said_about_a_text_is_put_together() -> None:
         Trial({"p": "d"}, "It has 11 words; at most 6.\nName the river."),
         Trial({"p": "c"}, "End with a dot."),
     ]
-    assert of(entries, memory, "It has 9.5 words; at most 6.").table(["p"]).splitlines()[3:] == [
-        "So p must do all of this at once:",
+    found = of(entries, memory, "It has 9.5 words; at most 6.")
+    assert found.is_tried_text("p")
+    assert found.demands("p").splitlines() == [
+        "Demands:",
         "- Name the river.",
         "- End with a dot.",
         "- It has 9.5 words; at most 6.",
+        "Not as before: 'd'",
     ]
-    assert "So p" not in of(entries, [], "too long").table(["p"])
+    assert not of(entries, [], "too long").is_tried_text("p")
+
+
+def test_a_text_that_came_again_is_not_shown() -> None:
+    entries = {"p": Entry("c", None, "str")}
+    again = of(entries, [Trial({"p": "d"}, "Be short."), Trial({"p": "c"}, "Rhyme.")], "Rhyme.")
+    assert again.demands("p") == "Demands:\n- Be short.\n- Rhyme."
+
+
+def test_a_text_is_tried_once_something_was_said_against_it_twice() -> None:
+    same = Trial({"text0": "Hello", "rate0": "0.5"}, "rate = 0.5 is too high.")
+    assert not of(MIXED, [same], "The text must greet.").is_tried_text("text0")
+    said = Trial({"text0": "Hello", "rate0": "0.5"}, "The text must greet.")
+    assert of(MIXED, [said], "The text must greet.").is_tried_text("text0")
+    assert not of(MIXED, [said], "Nobody answered.").is_tried_text("text0")
+    rates = [Trial({"text0": "Hello", "rate0": "0.5"}, "rate = 0.5 is too high.")]
+    assert not of(MIXED, rates, "rate = 0.9 is too high.").is_tried_text("rate0")
 
 
 def test_variables_that_are_told_apart_have_tables_of_their_own() -> None:

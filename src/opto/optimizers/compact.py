@@ -2,17 +2,21 @@
 
 Code is asked for in a fenced block, which small models write far more reliably than JSON; values by
 a schema, from a table of what was tried, numbers and others apart, with worked examples as turns of
-the conversation (docs/benchmarks/demo.md and quality.md have what this is worth). The texts are
-``prompts/compact.*.md``.
+the conversation. A text that still isn't right is asked for by turns from the table, which shows
+the run, and from all that was ever said of it, which shows neither the run nor what was tried and
+so frees a small model from words that it repeats (docs/adr/0018, docs/benchmarks/demo.md and
+quality.md have what this is worth). The prompts are ``prompts/compact.*.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from opto.optimizers.bounds import Range, bounds_in
+from opto.optimizers.bounds import Bounds, Range, bounds_in
 from opto.optimizers.folding import nearest_first
 from opto.optimizers.memory import Trial
 from opto.optimizers.names import Wanted
@@ -30,94 +34,120 @@ WIDE = 100  # whole numbers are enough for a fraction between bounds this far ap
 NEAR = 10  # unless the two values between which it must lie are closer than this
 
 
-def compact_requests(
-    problem: Problem,
-    wanted: Mapping[str, Wanted],
-    *,
-    objective: str,
-    refused: str,
-    memory: Iterable[Trial],
-    prompts: Prompts,
-    schema: bool,
-) -> list[Request]:
-    """Return the questions to ask about a problem.
+@dataclass(frozen=True)
+class CompactForm:
+    """The questions to ask about a problem.
 
     Where the feedback names some of the variables, only those are asked about.
 
     Args:
         problem: the run and its feedback.
         wanted: the variables as the parser knows them, by name.
-        objective: what is wanted, if it was said.
-        refused: which replies couldn't be used, as text.
         memory: what was tried before, the oldest first.
         prompts: where the texts come from.
+        objective: what is wanted, if it was said.
+        refused: which replies couldn't be used, as text.
         schema: whether the model honours a schema.
     """
-    words = {name: item.function or name for name, item in wanted.items()}
-    tried = Tried(problem.variables, words, memory, problem.user_feedback)
-    asked = {name: problem.variables[name] for name in tried.asked}
-    code = {name: entry for name, entry in asked.items() if entry.kind == "code"}
-    said = {"refused": refused, "feedback": problem.user_feedback}
-    if code:  # the run isn't written out for nothing: finding its nearest steps takes time
-        said["objective"] = objective or prompts.text("compact.objective")
-        said["run"] = run_text(problem, wanted, ())
-    questions = [_about_code(entry, wanted[name], said, prompts) for name, entry in code.items()]
-    for entries in _groups({name: asked[name] for name in asked if name not in code}, tried):
-        items = tuple(wanted[name] for name in entries)
-        run = "" if all(map(is_number, entries.values())) else run_text(problem, wanted, entries)
-        shown = {
-            "objective": f"{objective}\n\n" if objective else "",
-            "refused": refused,
-            "program": f"{prompts.render('compact.program', run=run)}\n\n" if run else "",
-            "tried": tried.table(list(entries)),
-        }
-        wished = _schema(entries, tried) if schema else None
-        questions.append(_about_values(entries, items, shown, prompts, wished))
-    return questions
 
+    problem: Problem
+    wanted: Mapping[str, Wanted]
+    memory: Iterable[Trial]
+    prompts: Prompts
+    objective: str = ""
+    refused: str = ""
+    schema: bool = False
 
-def _groups(entries: Entries, tried: Tried) -> list[Entries]:
-    """Divide variables into numbers and others, if what was said can be."""
-    numbers = {name: entry for name, entry in entries.items() if is_number(entry)}
-    others = {name: entry for name, entry in entries.items() if name not in numbers}
-    divided = [others, numbers] if tried.apart else [entries]
-    return [group for group in divided if group]
+    @cached_property
+    def tried(self) -> Tried:
+        """What was tried of the variables."""
+        words = {name: item.function or name for name, item in self.wanted.items()}
+        return Tried(self.problem.variables, words, self.memory, self.problem.user_feedback)
 
+    def requests(self, *, anew: bool = False) -> list[Request]:
+        """Return the questions; `anew`: about tried texts by what was said of them alone."""
+        entries = {name: self.problem.variables[name] for name in self.tried.asked}
+        code = {name: entry for name, entry in entries.items() if entry.kind == "code"}
+        values = {name: entry for name, entry in entries.items() if name not in code}
+        texts = {name: entry for name, entry in values.items() if anew and self._is_text(name)}
+        others = {name: entry for name, entry in values.items() if name not in texts}
+        return [
+            *(self._about_code(code) if code else ()),
+            *(self._about_values(group) for group in self._groups(others)),
+            *([self._about_texts(texts)] if texts else ()),
+        ]
 
-def _about_code(entry: Entry, item: Wanted, shown: Mapping[str, str], prompts: Prompts) -> Request:
-    user = prompts.render(
-        "compact.code.user",
-        **shown,
-        function=item.function or item.name,
-        code=text_of(entry.data).strip(),
-    )
-    return Request(prompts.text("compact.code.system"), user, (item,), {"stop": [CLOSING_FENCE]})
+    def _is_text(self, name: str) -> bool:
+        """Whether a variable is a text that was tried before and may be any text."""
+        entry = self.problem.variables[name]
+        return self.tried.is_tried_text(name) and _bounds(entry) is None
 
+    def _groups(self, entries: Entries) -> list[Entries]:
+        """Divide variables into numbers and others, if what was said can be."""
+        numbers = {name: entry for name, entry in entries.items() if is_number(entry)}
+        others = {name: entry for name, entry in entries.items() if name not in numbers}
+        divided = [others, numbers] if self.tried.apart else [entries]
+        return [group for group in divided if group]
 
-def _about_values(
-    entries: Entries,
-    items: tuple[Wanted, ...],
-    shown: Mapping[str, str],
-    prompts: Prompts,
-    schema: Mapping[str, Any] | None,
-) -> Request:
-    user = prompts.render("compact.values.user", **shown, variables="\n".join(_lines(entries)))
-    wished = {"type": "json_object"} if schema is None else schema_format(schema, strict=False)
-    kinds = {"numbers" if is_number(entry) else "texts" for entry in entries.values()}
-    examples = [
-        turn
-        for kind in sorted(kinds, reverse=True)
-        for turn in prompts.turns(f"compact.{kind}.examples")
-    ]
-    system = prompts.text("compact.values.system")
-    return Request(system, user, items, {"response_format": wished}, tuple(examples))
+    def _about_code(self, code: Entries) -> Iterator[Request]:
+        system = self.prompts.text("compact.code.system")
+        run = run_text(self.problem, self.wanted, ())
+        for name, entry in code.items():
+            item = self.wanted[name]
+            user = self.prompts.render(
+                "compact.code.user",
+                objective=self.objective or self.prompts.text("compact.objective"),
+                refused=self.refused,
+                run=run,
+                feedback=self.problem.user_feedback,
+                function=item.function or name,
+                code=text_of(entry.data).strip(),
+            )
+            yield Request(system, user, (item,), {"stop": [CLOSING_FENCE]})
 
+    def _about_values(self, entries: Entries) -> Request:
+        run, kinds = "", ["numbers"]
+        if not all(map(is_number, entries.values())):  # else it isn't written out for nothing
+            run = run_text(self.problem, self.wanted, entries)
+            run = f"{self.prompts.render('compact.program', run=run)}\n\n"
+            kinds = ["values", *(kinds if any(map(is_number, entries.values())) else [])]
+        user = self.prompts.render(
+            "compact.values.user",
+            **self._shown,
+            program=run,
+            variables="\n".join(_line(name, entry) for name, entry in entries.items()),
+            tried=self.tried.table(list(entries)),
+        )
+        return self._request("values", user, entries, kinds)
 
-def _schema(entries: Entries, tried: Tried) -> dict[str, Any]:
-    """Return the schema of new values, each within its bounds."""
-    schemas = schemas_of(entries)
-    limits = {name: _limits(entry, tried.gap(name)) for name, entry in entries.items()}
-    return schema_of_object({name: {**schemas[name], **limits[name]} for name in entries})
+    def _about_texts(self, texts: Entries) -> Request:
+        blocks = [
+            f"{_line(name, entry)}\n{self.tried.demands(name)}" for name, entry in texts.items()
+        ]
+        user = self.prompts.render("compact.texts.user", **self._shown, texts="\n\n".join(blocks))
+        return self._request("texts", user, texts, ["texts"])
+
+    @property
+    def _shown(self) -> dict[str, str]:
+        objective = f"{self.objective}\n\n" if self.objective else ""
+        return {"objective": objective, "refused": self.refused}
+
+    def _request(self, name: str, user: str, entries: Entries, kinds: Sequence[str]) -> Request:
+        examples = [
+            turn for kind in kinds for turn in self.prompts.turns(f"compact.{kind}.examples")
+        ]
+        items = tuple(self.wanted[name] for name in entries)
+        system = self.prompts.text(f"compact.{name}.system")
+        return Request(system, user, items, self._format(entries), tuple(examples))
+
+    def _format(self, entries: Entries) -> dict[str, Any]:
+        """Return the option that asks for new values, each within its bounds."""
+        if not self.schema:
+            return {"response_format": {"type": "json_object"}}
+        schemas = schemas_of(entries)
+        limits = {name: _limits(entry, self.tried.gap(name)) for name, entry in entries.items()}
+        wished = schema_of_object({name: {**schemas[name], **limits[name]} for name in entries})
+        return {"response_format": schema_format(wished, strict=False)}
 
 
 def _limits(entry: Entry, gap: tuple[str, str] | None) -> dict[str, Any]:
@@ -127,7 +157,7 @@ def _limits(entry: Entry, gap: tuple[str, str] | None) -> dict[str, Any]:
     far apart that the steps between them hardly matter, until it is known more closely where to
     search.
     """
-    bounds = bounds_in(entry.data, entry.constraint or "")
+    bounds = _bounds(entry)
     if not isinstance(bounds, Range):
         return {"enum": list(bounds.values)} if bounds else {}
     low, high = bounds.low, bounds.high
@@ -139,10 +169,13 @@ def _limits(entry: Entry, gap: tuple[str, str] | None) -> dict[str, Any]:
     return {"type": "integer", "minimum": math.ceil(low), "maximum": math.floor(high)}
 
 
-def _lines(entries: Entries) -> Iterator[str]:
-    for name, entry in entries.items():
-        hint = f": {entry.constraint}" if entry.constraint else ""
-        yield f"{name} ({entry.kind}){hint}"
+def _bounds(entry: Entry) -> Bounds | None:
+    return bounds_in(entry.data, entry.constraint or "")
+
+
+def _line(name: str, entry: Entry) -> str:
+    hint = f": {entry.constraint}" if entry.constraint else ""
+    return f"{name} ({entry.kind}){hint}"
 
 
 def run_text(problem: Problem, wanted: Mapping[str, Wanted], named: Collection[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from opto.errors import ContextTooLong, InvalidArgument, ProposalError
 from opto.optimizers.buffers import FIFOBuffer
-from opto.optimizers.compact import compact_requests
+from opto.optimizers.compact import CompactForm
 from opto.optimizers.folding import LIMITS
 from opto.optimizers.memory import Trial, as_json, trial_of
 from opto.optimizers.model import ModelOptimizer, Score, Verbose
@@ -248,15 +248,16 @@ class OptoPrime(ModelOptimizer):
         """Return what to ask the model about a problem."""
         wanted = {item.name: item for item in self.wanted() if item.name in problem.variables}
         if self.form == "compact":
-            return compact_requests(
+            form = CompactForm(
                 problem,
                 wanted,
+                self.memory,
+                self.prompts,
                 objective=self._own_objective or "",
                 refused=self.refusals(),
-                memory=self.memory,
-                prompts=self.prompts,
                 schema=self.budget.abilities.json_schema,
             )
+            return form.requests(anew=self._steps % 3 != 1)
         system, user = self.construct_prompt(problem, mask, limit=limit)
         return [Request(system, user, tuple(self.wanted()), self._format(problem))]
 

@@ -17,13 +17,16 @@ _VARIABLE = re.compile(r"<variable\b([^<>\n]*)>", re.IGNORECASE)
 _NAME = re.compile(r"\s*<name>(.*?)</name>", re.IGNORECASE | re.DOTALL)
 _NAME_ATTRIBUTE = re.compile(r"""\bname\s*=\s*["']([^"'<>]*)["']""", re.IGNORECASE)
 _VALUE = re.compile(r"\s*<value>", re.IGNORECASE)
+# The constraint of a variable, which models copy from the question, says nothing new.
+_CONSTRAINT = r"(?:<constraint>(?:[^<]|<(?!/constraint>|/?(?:variable|value)\b))*</constraint>\s*)?"
 _EDGE = re.compile(
     r"(?P<opens><variable\b[^<>\n]*>\s*<(?:name|value)>)"
     r"|(?P<named></value>\s*(?=<name>))"
-    r"|(?P<closes></value>\s*(?:</variable>|(?=<variable\b)|(?=</?suggestion>)|\Z))",
+    rf"|(?P<closes></value>\s*{_CONSTRAINT}(?:</variable>|(?=<variable\b)|(?=</?suggestion>)|\Z))",
     re.IGNORECASE,
 )
 _END = re.compile(r"\s*</variable>", re.IGNORECASE)
+_LAST = re.compile(r"</variable>\s*\Z", re.IGNORECASE)
 _CDATA = re.compile(r"\s*<!\[CDATA\[(.*)\]\]>\s*", re.DOTALL)
 _REASONING_END = re.compile(r"</reasoning>", re.IGNORECASE)
 
@@ -113,5 +116,8 @@ def _value_end(reply: str, start: int) -> tuple[int, int]:
             depth -= 1
         else:
             return edge.start(), edge.end()
+    end = _LAST.search(reply, start)
+    if end and not _STRAY.search(reply, start, end.start()):  # only </value> was forgotten
+        return end.start(), end.end()
     message = "a <value> isn't closed; the reply may have been cut off"
     raise ProposalError(message, reply=reply)

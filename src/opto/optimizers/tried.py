@@ -4,7 +4,7 @@ Where each line of the feedback names one variable, each has a table of its own,
 don't stand between its values, and only those need to be asked about that the feedback names.
 Numbers are in ascending order. Where the feedback points up at one and down at the next, those two
 are all that is shown; where it only ever points one way, small steps are advised against. What was
-ever said about a text is put together, since what one version does right the next may lose
+ever said about a text can be put together, since what one version does right the next may lose
 (docs/adr/0018 has what this is worth).
 """
 
@@ -99,13 +99,33 @@ class Tried:
                 _put(rows, trial.variables[name], "\n".join(said[name]) or NOT_NAMED)
         return rows
 
-    def _demands(self, name: str) -> Iterable[str]:
-        """Return what was ever said about a variable; of lines that differ in numbers, the last."""
+    def is_tried_text(self, name: str) -> bool:
+        """Whether a variable is a text, and what was said of several trials of it is known."""
+        data = self._entries[name].data
+        plain = isinstance(data, str) and not isinstance(data, enum.Enum)
+        return plain and self.apart and len(self._against(name)) > 1
+
+    def demands(self, name: str) -> str:
+        """Write what was ever said about a text; of lines that differ in numbers, the last.
+
+        The text as it was at first says what it is about. It is left out once a text came again,
+        since small models stick to the words that they see.
+        """
+        against = self._against(name)
         demands: dict[str, str] = {}
-        for said in self._said:
-            for line in (said or {}).get(name, ()):
+        for _, lines in against:
+            for line in lines:
                 _put(demands, _NUMBER.sub("#", line), line)
-        return demands.values()
+        written = ["Demands:", *(f"- {line}" for line in demands.values())]
+        *before, present = (text for text, _ in against)
+        if present not in before:
+            written.append(f"Not as before: {against[0][0]!r}")
+        return "\n".join(written)
+
+    def _against(self, name: str) -> list[tuple[str, list[str]]]:
+        """Return the values of which something was said, with it; the present one last."""
+        pairs = zip(self._trials, self._said, strict=True)
+        return [(t.variables[name], said[name]) for t, said in pairs if said and said[name]]
 
     def _of_one(self, name: str) -> str:
         entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
@@ -115,9 +135,6 @@ class Tried:
             lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
         elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
             lines.append(f"So try {name} much further on.")
-        elif not is_number(entry) and len(rows) > 1:
-            lines.append(f"So {name} must do all of this at once:")
-            lines += [f"- {demand}" for demand in self._demands(name)]
         return "\n".join(lines)
 
 

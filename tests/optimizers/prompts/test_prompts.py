@@ -131,6 +131,20 @@ def test_optoprime(settings: dict[str, Any], small: bool, snapshot: SnapshotAsse
     assert asked(llm) == snapshot
 
 
+def test_optoprime_of_a_text_that_was_tried(snapshot: SnapshotAssertion) -> None:
+    GRAPH.clear()
+    title = node("News", name="title", trainable=True, description="of a poster")
+    llm = ScriptedModel(
+        [{"title0": "News!"}, {"title0": "May!"}], abilities=Abilities(size="small")
+    )
+    optimizer = OptoPrime([title], llm=llm, memory_size=3, objective="Be kind.")
+    for feedback in ("It must name May.", "It has 5 letters; it may have 4.\nIt must name May."):
+        optimizer.zero_feedback()
+        optimizer.backward(title + "", feedback)
+        optimizer.step()
+    assert asked(llm)[1:] == snapshot
+
+
 def test_response_format(snapshot: SnapshotAssertion) -> None:
     for small in (False, True):
         parameters, out, llm = program(small=small, schema=True)
