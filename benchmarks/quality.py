@@ -95,10 +95,16 @@ class Run:
 
 
 def model_of(given: argparse.Namespace) -> Callable[..., Any]:
-    """Return the model that is served: loaded here, or behind a URL."""
+    """Return the model that is served: loaded here, or behind a URL.
+
+    Raises:
+        ModelError: the server doesn't answer, or still loads; rows of such calls would say nothing.
+    """
     if given.url is None:
         return LocalModel(given.model, slots=given.slots)
-    return OpenAICompatible(given.model, given.url, timeout=PATIENCE)
+    model = OpenAICompatible(given.model, given.url, timeout=PATIENCE)
+    model(messages=[{"role": "user", "content": "Say yes."}], max_tokens=1)
+    return model
 
 
 def run(current: Run, given: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from benchmarks.quality_jobs import (
 from benchmarks.quality_table import PLANNED
 from benchmarks.quality_tasks import TASKS
 from benchmarks.quality_worker import Counted, HttpModel, SpentError, model_of, solve
-from opto.errors import ContextTooLong
+from opto.errors import AuthenticationFailed, ContextTooLong
 from opto.llm import LocalModel
 from opto.llm.base import Abilities, Choice, Completion, Message, Usage
 from opto.llm.weights import is_present
@@ -312,13 +312,20 @@ def test_what_was_said_can_be_kept(bench: Bench, tmp_path: Path) -> None:
 
 
 def test_the_model_may_be_behind_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ModelServer(["good day"]) as server:
+    with ModelServer(["yes", "good day"]) as server:
         monkeypatch.setattr(sys, "argv", ["quality", "--url", server.url, "--engine", "another"])
         given = quality.arguments()
         answer = ask(Served(quality.model_of(given), job(SUBJECTS[0], "oven")))
     assert isinstance(answer, Mapping)
     assert answer["choices"][0]["message"]["content"] == "good day"
     assert given.engine == "another"
+
+
+def test_nothing_is_run_by_a_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ModelServer([Fault(status=401)]) as server:
+        monkeypatch.setattr(sys, "argv", ["quality", "--url", server.url])
+        with pytest.raises(AuthenticationFailed):
+            quality.model_of(quality.arguments())
 
 
 def test_the_model_is_loaded_here_if_no_url_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

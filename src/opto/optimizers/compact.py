@@ -2,10 +2,10 @@
 
 Code is asked for in a fenced block, which small models write far more reliably than JSON; values by
 a schema, from a table of what was tried, numbers and others apart, with worked examples as turns of
-the conversation. A text that still isn't right is asked for by turns from the table, which shows
-the run, and from all that was ever said of it, which shows neither the run nor what was tried and
-so frees a small model from words that it repeats (docs/adr/0018, docs/benchmarks/demo.md and
-quality.md have what this is worth). The prompts are ``prompts/compact.*.md``.
+the conversation. A text that still isn't right is asked for by turns from that table beside the
+run, and from all that was ever said of it alone, since a small model repeats the words that it sees
+(docs/adr/0018, docs/benchmarks/demo.md and quality.md have what this is worth). The prompts are
+``prompts/compact.*.md``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NEAR = 10  # unless the two values between which it must lie are closer than thi
 
 @dataclass(frozen=True)
 class CompactForm:
-    """The questions to ask about a problem.
+    """Asks about a problem in the short form.
 
     Where the feedback names some of the variables, only those are asked about.
 
@@ -106,19 +106,17 @@ class CompactForm:
             yield Request(system, user, (item,), {"stop": [CLOSING_FENCE]})
 
     def _about_values(self, entries: Entries) -> Request:
-        run, kinds = "", ["numbers"]
-        if not all(map(is_number, entries.values())):  # else it isn't written out for nothing
-            run = run_text(self.problem, self.wanted, entries)
-            run = f"{self.prompts.render('compact.program', run=run)}\n\n"
-            kinds = ["values", *(kinds if any(map(is_number, entries.values())) else [])]
+        kinds = {"numbers" if is_number(entry) else "values" for entry in entries.values()}
+        run = run_text(self.problem, self.wanted, entries) if "values" in kinds else ""
+        program = self.prompts.render("compact.program", run=run) if run else ""
         user = self.prompts.render(
             "compact.values.user",
             **self._shown,
-            program=run,
+            program=f"{program}\n\n" if program else "",
             variables="\n".join(_line(name, entry) for name, entry in entries.items()),
             tried=self.tried.table(list(entries)),
         )
-        return self._request("values", user, entries, kinds)
+        return self._request("values", user, entries, sorted(kinds, reverse=True))
 
     def _about_texts(self, texts: Entries) -> Request:
         blocks = [
