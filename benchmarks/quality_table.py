@@ -38,9 +38,9 @@ The tasks were written before any optimizer had tried them, and not changed afte
 trial runs of the same tasks with another seed showed what the short form for small models did
 wrong. The model answered the question in a prompt rather than rewriting the prompt, went on upwards
 from a number that was too high already, left bounds, and crept along in small steps. That was
-mended on situations made up for it, not on these tasks. A first round of ours, 100 runs of which it
-solved 78, showed that a text which must keep several rules came again and again unchanged (`slogan`:
-0 of 5). That was mended, too, on texts made up for it ([decision
+mended on situations made up for it, not on these tasks. A first round of ours, 100 runs of which
+it solved 78, showed that a text which must keep several rules came again and again unchanged
+(`slogan`: 0 of 5). That was mended, too, on texts made up for it ([decision
 0018](../adr/0018-what-small-models-are-asked.md) has both); then all of ours was run anew. So these
 aren't tasks that ours had never seen. The original is as it was published.
 
