@@ -197,10 +197,12 @@ def pair_table(rows: Sequence[Row], one: str, other: str) -> str:
         if not count:
             continue
         low, high = difference(first, second, count)
-        points = f"{100 * (first - second) / count:+.0f} ({100 * low:+.0f} to {100 * high:+.0f})"
+        points, *ends = (round(100 * part) for part in ((first - second) / count, low, high))
+        probability = sign_test(first, second)
         lines.append(
             f"| {kind or 'all'} | {count} | {both} | {first} | {second} | {neither} "
-            f"| {points} | {sign_test(first, second):.3f} |"
+            f"| {points:+d} ({ends[0]:+d} to {ends[1]:+d}) "
+            f"| {'< 0.001' if probability < 0.001 else f'{probability:.3f}'} |"
         )
     return "\n".join(lines)
 

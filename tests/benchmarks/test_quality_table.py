@@ -118,6 +118,13 @@ def test_the_paired_table() -> None:
     assert lines[3].startswith("| all | 6 ")
 
 
+def test_a_small_probability_is_not_written_as_none() -> None:
+    rows = [
+        row(name, seed=seed, solved=name == OURS) for name in (OURS, THEIRS) for seed in range(12)
+    ]
+    assert pair_table(rows, OURS, THEIRS).endswith(" | < 0.001 |")
+
+
 def test_rows_of_one_protocol_are_read(tmp_path: Path) -> None:
     path = tmp_path / "quality.jsonl"
     assert rows_of(path, 1) == []
