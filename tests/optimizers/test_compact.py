@@ -145,6 +145,15 @@ def test_the_schema_holds_the_model_to_the_bounds(
     assert asked["json_schema"]["schema"]["properties"] == {"x0": wanted}
 
 
+def test_where_nothing_was_run_no_program_is_shown() -> None:
+    x = node("a", name="x", trainable=True)
+    llm = ScriptedModel([{"x0": "b"}], abilities=SMALL)
+    optimizer = OptoPrime([x], llm=llm)
+    optimizer.backward(x, "fb")
+    assert optimizer.step() == {x: "b"}
+    assert str(llm.calls[0].messages[-1]["content"]).startswith("Variables:\nx0 (str)\n")
+
+
 def test_an_own_objective() -> None:
     x = node("a", name="x", trainable=True)
     llm = ScriptedModel(['{"x0": "b"}'], abilities=SMALL)

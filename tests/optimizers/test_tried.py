@@ -31,8 +31,7 @@ def one(value: float, trials: Mapping[int, str] | Mapping[float, str], feedback:
 def test_the_present_text_stands_last() -> None:
     entries = {"p": Entry("b", None, "str")}
     memory = [Trial({"p": "c"}, "no"), Trial({"q": "x"}, "other")]
-    table = of(entries, memory, "not yet").table(["p"])
-    assert table == "p = 'c' -> no\np = 'b' -> not yet"
+    assert of(entries, memory, "not yet").table(["p"]) == "p = 'c' -> no\np = 'b' -> not yet"
 
 
 def test_a_trial_is_one_line() -> None:

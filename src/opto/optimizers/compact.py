@@ -30,6 +30,7 @@ from opto.optimizers.tried import Tried, is_number
 CLOSING_FENCE = "\n```\n"
 MOST_STEPS = 12
 VALUE_LIMIT = 200
+WITH_RUN = 3  # a text that was tried is shown with its run in one of so many steps
 WIDE = 100  # whole numbers are enough for a fraction between bounds this far apart,
 NEAR = 10  # unless the two values between which it must lie are closer than this
 
@@ -64,30 +65,27 @@ class CompactForm:
         words = {name: item.function or name for name, item in self.wanted.items()}
         return Tried(self.problem.variables, words, self.memory, self.problem.user_feedback)
 
-    def requests(self, *, anew: bool = False) -> list[Request]:
-        """Return the questions; `anew`: about tried texts by what was said of them alone."""
-        entries = {name: self.problem.variables[name] for name in self.tried.asked}
-        code = {name: entry for name, entry in entries.items() if entry.kind == "code"}
-        values = {name: entry for name, entry in entries.items() if name not in code}
-        texts = {name: entry for name, entry in values.items() if anew and self._is_text(name)}
-        others = {name: entry for name, entry in values.items() if name not in texts}
-        return [
-            *(self._about_code(code) if code else ()),
-            *(self._about_values(group) for group in self._groups(others)),
-            *([self._about_texts(texts)] if texts else ()),
-        ]
+    def requests(self, step: int) -> list[Request]:
+        """Return the questions of a step, the first of which is 1."""
+        groups: dict[str, dict[str, Entry]] = {}
+        for name in self.tried.asked:
+            groups.setdefault(self._kind(name, step), {})[name] = self.problem.variables[name]
+        ask = {
+            "code": self._about_code,
+            "values": self._about_values,
+            "numbers": self._about_values,
+            "texts": self._about_texts,
+        }
+        return [one for kind in ask if kind in groups for one in ask[kind](groups[kind])]
 
-    def _is_text(self, name: str) -> bool:
-        """Whether a variable is a text that was tried before and may be any text."""
+    def _kind(self, name: str, step: int) -> str:
+        """Return which question a variable belongs to; numbers have one if what was said can be."""
         entry = self.problem.variables[name]
-        return self.tried.is_tried_text(name) and _bounds(entry) is None
-
-    def _groups(self, entries: Entries) -> list[Entries]:
-        """Divide variables into numbers and others, if what was said can be."""
-        numbers = {name: entry for name, entry in entries.items() if is_number(entry)}
-        others = {name: entry for name, entry in entries.items() if name not in numbers}
-        divided = [others, numbers] if self.tried.apart else [entries]
-        return [group for group in divided if group]
+        if entry.kind == "code":
+            return "code"
+        if step % WITH_RUN != 1 and self.tried.is_tried_text(name) and _bounds(entry) is None:
+            return "texts"
+        return "numbers" if self.tried.apart and is_number(entry) else "values"
 
     def _about_code(self, code: Entries) -> Iterator[Request]:
         system = self.prompts.text("compact.code.system")
@@ -105,25 +103,25 @@ class CompactForm:
             )
             yield Request(system, user, (item,), {"stop": [CLOSING_FENCE]})
 
-    def _about_values(self, entries: Entries) -> Request:
+    def _about_values(self, entries: Entries) -> Iterator[Request]:
         kinds = {"numbers" if is_number(entry) else "values" for entry in entries.values()}
         run = run_text(self.problem, self.wanted, entries) if "values" in kinds else ""
-        program = self.prompts.render("compact.program", run=run) if run else ""
+        program = f"{self.prompts.render('compact.program', run=run)}\n\n" if run else ""
         user = self.prompts.render(
             "compact.values.user",
             **self._shown,
-            program=f"{program}\n\n" if program else "",
+            program=program,
             variables="\n".join(_line(name, entry) for name, entry in entries.items()),
             tried=self.tried.table(list(entries)),
         )
-        return self._request("values", user, entries, sorted(kinds, reverse=True))
+        yield self._request("values", user, entries, sorted(kinds, reverse=True))
 
-    def _about_texts(self, texts: Entries) -> Request:
+    def _about_texts(self, texts: Entries) -> Iterator[Request]:
         blocks = [
             f"{_line(name, entry)}\n{self.tried.demands(name)}" for name, entry in texts.items()
         ]
         user = self.prompts.render("compact.texts.user", **self._shown, texts="\n\n".join(blocks))
-        return self._request("texts", user, texts, ["texts"])
+        yield self._request("texts", user, texts, ["texts"])
 
     @property
     def _shown(self) -> dict[str, str]:

@@ -257,7 +257,7 @@ class OptoPrime(ModelOptimizer):
                 refused=self.refusals(),
                 schema=self.budget.abilities.json_schema,
             )
-            return form.requests(anew=self._steps % 3 != 1)
+            return form.requests(self._steps)
         system, user = self.construct_prompt(problem, mask, limit=limit)
         return [Request(system, user, tuple(self.wanted()), self._format(problem))]
 
