@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tools import pins
 from tools.pins import ROOT, SETS, check, command, disagreements, pins_in, wanted
@@ -36,6 +40,32 @@ def test_our_pins_are_for_the_environments_that_make_builds() -> None:
     built = {word for word in SETS if f"/.stamp-{word}" in makefile}
 
     assert built == set(SETS)
+
+
+def test_what_is_needed_with_an_extra_is_pinned_with_it() -> None:
+    """Older pips seek `coverage[toml]` apart from `coverage==7.17.3`, and find a newer one."""
+    text = (ROOT / "requirements" / "test.txt").read_text("utf-8")
+    stated = re.findall(r"(?m)^([\w.-]+)(\[[^]]+])?==", text)
+    pinned: dict[str, set[str]] = {}
+    for name, extras in stated:
+        pinned.setdefault(canonicalize_name(name), set()).update(extras.strip("[]").split(","))
+    needed = {
+        (canonicalize_name(requirement.name), extra)
+        for name in pinned
+        for requirement in needs_of(name)
+        for extra in requirement.extras
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    }
+
+    assert ("coverage", "toml") in needed
+    assert [f"{name}[{extra}]" for name, extra in needed if extra not in pinned[name]] == []
+
+
+def needs_of(name: str) -> list[Requirement]:
+    try:
+        return [Requirement(text) for text in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError:
+        return []  # for another Python or system
 
 
 def test_what_an_environment_needs() -> None:

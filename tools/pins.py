@@ -150,6 +150,7 @@ def command(uv: str, project: Mapping[str, Any], extra: str, folder: Path) -> li
     """Return the command that pins one environment; its input is what builds need."""
     made = [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
     made += ["--no-header", "--python-version", PYTHONS[0], "--exclude-newer", COOLING]
+    made += ["--no-strip-extras"]  # pip before 23.3 seeks `name[extra]` apart from a pinned `name`
     for requirement in wanted(project, extra):
         if str(requirement.specifier).startswith("=="):  # somebody chose it
             made += ["--exclude-newer-package", f"{requirement.name}=0 days"]
