@@ -14,7 +14,7 @@ from opto.llm.base import Abilities
 from opto.optimizers import HybridOptimizer, OptoPrime, OptoPrimeV2, OptunaOptimizer
 from opto.optimizers.bounds import Choices, Range, read_bounds
 from opto.optimizers.model import value_for
-from opto.optimizers.scores import mean_score, score_of
+from opto.optimizers.scores import mean_score, score_of, without_score
 from opto.testing import ScriptedModel
 from opto.testing.optimizers import OPTIMIZER_CHECKS, OptimizerCheck
 from opto.trace import ParameterNode, bundle, node
@@ -154,6 +154,21 @@ def test_wrong_bounds() -> None:
 )
 def test_scores_are_read_from_feedback(feedback: object, expected: float | None) -> None:
     assert score_of(feedback) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("score: 0.3\nx is too low", "x is too low"),
+        ("0.5", ""),
+        ("Score = 1e-3.", ""),
+        ("x is too low, score: 0.3", "x is too low, score: 0.3"),
+        ("x is too low\n\nloss 3", "x is too low\n"),
+        ("", ""),
+    ],
+)
+def test_lines_of_a_score_alone_say_no_more(text: str, left: str) -> None:
+    assert without_score(text) == left
 
 
 def test_a_batch_counts_by_its_mean() -> None:

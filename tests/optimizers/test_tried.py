@@ -204,3 +204,12 @@ def test_what_was_no_number_then_is_left_out() -> None:
         "x0 = 5 -> too high",
         "So try x0 between 2.5 and 5.",
     ]
+
+
+def test_what_was_said_against_once_and_no_more_is_settled() -> None:
+    memory = [tried(15, 120, "workers are too few\ntimeout is too high")]
+    found = of(NUMBERS, memory, "timeout is too high")
+    assert found.is_settled("workers0")
+    assert not found.is_settled("timeout0")
+    assert not of(NUMBERS, [], "timeout is too high").is_settled("workers0"), "it was never named"
+    assert not of(NUMBERS, memory, "both are wrong").is_settled("workers0")

@@ -31,6 +31,18 @@ def score_of(feedback: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def without_score(text: str) -> str:
+    """Return a feedback without those lines that say nothing but its score."""
+    lines = text.splitlines()
+    return "\n".join(line for line in lines if not _is_score(line))
+
+
+def _is_score(line: str) -> bool:
+    if score_of(line) is None:
+        return False
+    return not re.search(r"[^\W\d_]", _SCORE.sub("", line))
+
+
 def have_scores(feedbacks: Iterable[object], read: ScoreReader = score_of) -> bool:
     """Whether each feedback of a batch has a score."""
     return all(read(feedback) is not None for feedback in feedbacks)

@@ -92,6 +92,10 @@ class Tried:
         ]
         return turns[0] if len(turns) == 1 else None
 
+    def is_settled(self, name: str) -> bool:
+        """Whether something was said against a variable once, and now against others alone."""
+        return self.apart and name not in self.asked and bool(self._against(name))
+
     def _rows(self, name: str) -> dict[str, str]:
         rows: dict[str, str] = {}
         for trial, said in zip(self._trials, self._said, strict=True):
