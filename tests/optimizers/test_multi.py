@@ -42,10 +42,12 @@ def ready(
 
 def test_answers_at_several_temperatures_and_the_best_of_them() -> None:
     def answer(messages: Sequence[Mapping[str, Any]]) -> str:
-        return "2" if "Which of them" in messages[1]["content"] else says(5)
+        return "2" if "Which of them" in messages[1]["content"] else says(next(values))
 
-    x, optimizer, llm = ready(answer, num_responses=3)
-    assert optimizer.step() == {x: 5}
+    values = iter((5, 6, 7))
+    _x, optimizer, llm = ready(answer, num_responses=3)
+    (chosen,) = optimizer.step().values()
+    assert json.loads(optimizer.candidates[1])["suggestion"] == {"x0": chosen}
     degrees = sorted(call.options["temperature"] for call in llm.calls[:3])
     assert degrees == [0.0, 0.5, 1.0]
     assert len(llm.calls) == 4
@@ -54,6 +56,51 @@ def test_answers_at_several_temperatures_and_the_best_of_them() -> None:
     assert {entry["generation_technique"] for entry in optimizer.log or []} == {
         "temperature_variation"
     }
+
+
+@pytest.mark.parametrize("technique", ["best_of_n", "moa"])
+def test_nobody_is_asked_to_choose_among_the_same(technique: str) -> None:
+    replies = [says(5), f"{says(5)}\n", says(5)]
+    x, optimizer, llm = ready(replies, num_responses=3, selection_technique=technique)
+    assert optimizer.step() == {x: 5}
+    assert len(llm.calls) == len(optimizer.candidates) == 3
+
+
+def test_the_choice_is_among_different_answers_that_can_be_used() -> None:
+    replies = [says(5), "no", says(6), says(5), "2"]
+    x, optimizer, llm = ready(
+        replies, num_responses=4, generation_technique="iterative_alternatives"
+    )
+    assert optimizer.step() == {x: 6}
+    assert len(optimizer.candidates) == 4
+    assert "Answer 2:\n" in llm.calls[4].prompt
+    assert "Answer 3:\n" not in llm.calls[4].prompt
+
+
+def test_one_answer_that_can_be_used_is_used() -> None:
+    x, optimizer, llm = ready(["no", says(6)], num_responses=2)
+    assert optimizer.step() == {x: 6}
+    assert len(llm.calls) == 2
+
+
+def test_if_no_answer_can_be_used_one_of_them_is_refused() -> None:
+    x, optimizer, _ = ready(["no", "neither"], num_responses=2, selection_technique="last")
+    assert optimizer.step() == {}
+    assert x.data == 1
+    assert len(optimizer.refused) == 1
+
+
+def test_small_models_see_worked_examples_for_each_answer_but_not_for_the_choice() -> None:
+    prompt = node("Answer.", name="prompt", trainable=True)
+    replies = [json.dumps({"prompt0": f"Answer in {n} words."}) for n in (1, 2, 3)]
+    llm = ScriptedModel([*replies, "3"], abilities=Abilities(json_schema=True, size="small"))
+    optimizer = OptoPrimeMulti([prompt], llm=llm)
+    optimizer.backward(prompt + "!", "The prompt must ask for one word.")
+    assert set(optimizer.step()) == {prompt}
+    turns = [[message["role"] for message in call.messages] for call in llm.calls]
+    assert turns[0] == turns[1] == turns[2]
+    assert len(turns[0]) > 2
+    assert turns[3] == ["system", "user"]
 
 
 def test_the_text_of_the_choice_may_be_the_answer_itself() -> None:

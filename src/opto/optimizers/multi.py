@@ -11,7 +11,7 @@ from itertools import combinations
 from types import MappingProxyType
 from typing import Any, cast
 
-from opto.errors import InvalidArgument
+from opto.errors import InvalidArgument, ProposalError
 from opto.optimizers.model import MODELS, Model, Verbose
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.optoprime import OptoPrime
@@ -31,6 +31,8 @@ _SELECTION = {
     "majority": "majority",
 }
 
+_OF_VALUES = ("response_format", "examples")  # of a question, which the choice doesn't share
+
 _log = logging.getLogger(__name__)
 
 Ask = Callable[[], str]
@@ -45,7 +47,8 @@ class OptoPrimeMulti(OptoPrime):
         num_responses: how many answers to ask for.
         temperature_min_max: between which temperatures they are asked for; ``[0.0, 1.0]`` if None.
         temperature_range: the same, as the original's first version calls it.
-        selector: chooses, ``(answers) -> answer``, in the place of `selection_technique`.
+        selector: chooses, ``(answers) -> answer``, in the place of `selection_technique`, and among
+            all answers; that chooses among those which can be used.
         generation_technique: "temperature_variation"; "self_refinement", each answer from the one
             before; "iterative_alternatives", each unlike those before; "multi_experts";
             "multi_llm", several models. Anything else counts as the first.
@@ -98,17 +101,30 @@ class OptoPrimeMulti(OptoPrime):
 
     def _answer(self, request: Request, verbose: Verbose, options: Mapping[str, Any]) -> UpdateDict:
         given = {**options, **request.options}
+        if request.examples:
+            given["examples"] = request.examples
         kept = len(self.log or ())
         self.candidates = self.generate_candidates(request.system, request.user, verbose, **given)
-        chosen = self.select_candidate(
-            self.candidates, request.system, request.user, verbose, **given
-        )
+        offered = self.candidates if self.selector is not None else self._usable(request)
+        chosen = self.select_candidate(offered, request.system, request.user, verbose, **given)
         self.selected_candidate = chosen
         for entry in (self.log or [])[kept:]:
             entry["generation_technique"] = self.generation_technique
             if self.llm_profiles:
                 entry["llm_profiles"] = [str(profile) for profile in self.llm_profiles]
         return self.converted(self.read(chosen, request.wanted), reply=chosen)
+
+    def _usable(self, request: Request) -> list[str]:
+        """Return the answers that parameters can be set by; all, if there is none."""
+        return [text for text in self.candidates if self._fits(text, request)] or self.candidates
+
+    def _fits(self, answer: str, request: Request) -> bool:
+        try:
+            self.converted(self.read(answer, request.wanted))
+        except ProposalError as error:
+            _log.info("an answer isn't among those to choose from: %s", error.reason)
+            return False
+        return True
 
     # ---- answers ---------------------------------------------------------------------------------
 
@@ -213,11 +229,12 @@ class OptoPrimeMulti(OptoPrime):
         verbose: Verbose = False,  # noqa: FBT002 - the original's signature
         **options: Any,
     ) -> str:
-        """Return the answer to use; for one candidate, itself."""
+        """Return the answer to use; where all are the same, that one, without asking."""
         if self.selector is not None:
             return self.selector(list(candidates))
         technique = _SELECTION.get(self.selection_technique)
-        if len(candidates) == 1 or technique is None:
+        distinct = list({text.strip(): text for text in candidates}.values())
+        if len(distinct) == 1 or technique is None:
             return candidates[-1]
         if technique == "majority":
             return majority(candidates)
@@ -225,17 +242,13 @@ class OptoPrimeMulti(OptoPrime):
         user = self.prompts.render(
             "multi.mixture" if mixing else "multi.best",
             user=user_prompt,
-            candidates=_numbered(candidates),
+            candidates=_numbered(distinct),
         )
-        reply = self.call_llm(
-            system_prompt,
-            user,
-            verbose,
-            **{key: value for key, value in options.items() if mixing or key != "response_format"},
-        )
+        given = {key: options[key] for key in options if mixing or key not in _OF_VALUES}
+        reply = self.call_llm(system_prompt, user, verbose, **given)
         number = re.fullmatch(r"\W*(?:answer\s*)?(\d+)\W*", reply.strip(), re.IGNORECASE)
-        if number and not mixing and 1 <= int(number[1]) <= len(candidates):
-            return candidates[int(number[1]) - 1]
+        if number and not mixing and 1 <= int(number[1]) <= len(distinct):
+            return distinct[int(number[1]) - 1]
         return reply
 
 

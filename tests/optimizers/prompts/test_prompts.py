@@ -194,7 +194,7 @@ def test_tagged_optimizers(
 )
 def test_optoprime_multi(generation: str, selection: str, snapshot: SnapshotAssertion) -> None:
     parameters, out, _ = program()
-    llm = ScriptedModel("no answer")
+    llm = ScriptedModel(["no answer", "no other answer", "no choice"])
     optimizer = OptoPrimeMulti(
         parameters,
         llm=llm,
