@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from opto.trace import bundle, node
+from opto.trace import Node, bundle, node
 
 STATM = Path("/proc/self/statm")
 
@@ -81,7 +81,7 @@ def loop(*, iterations: int) -> dict[str, float]:
     for iteration in range(iterations):
         if iteration == 100:
             early = resident()
-        y = weight
+        y: Node[float] = weight
         for _ in range(5):
             y = add(y + 1.0, weight)
         y.backward("smaller, please")
