@@ -222,18 +222,20 @@ class ProposalError(OptoError):
     Attributes:
         reply: the text of the reply.
         reason: why it can't be used, in words that a model can learn from.
+        reasons: the same, each of several replies apart.
     """
 
-    def __init__(self, reason: str, *, reply: str = "") -> None:
+    def __init__(self, reason: str, *, reply: str = "", reasons: tuple[str, ...] = ()) -> None:
         super().__init__(reason)
         self.reason, self.reply = reason, reply
+        self.reasons = reasons or (reason,)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _proposal_error, (self.reason, self.reply)
+        return _proposal_error, (self.reason, self.reply, self.reasons)
 
 
-def _proposal_error(reason: str, reply: str) -> ProposalError:
-    return ProposalError(reason, reply=reply)
+def _proposal_error(reason: str, reply: str, reasons: tuple[str, ...]) -> ProposalError:
+    return ProposalError(reason, reply=reply, reasons=reasons)
 
 
 # ---- stores --------------------------------------------------------------------------------------

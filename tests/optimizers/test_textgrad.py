@@ -243,6 +243,80 @@ def test_an_update_without_marks_is_refused() -> None:
     assert "between <IMPROVED_VARIABLE>" in optimizer.refused[0].reason
 
 
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("Shorter. <IMPROVED_VARIABLE> Hi </IMPROVED_VARIABLE> Good.", "Hi"),
+        ("<Improved_Variable>Hi</improved_variable>", "Hi"),
+        ("<IMPROVED_VARIABLE>Hi<IMPROVED_VARIABLE>", "Hi"),
+        ("<IMPROVED_VARIABLE>\nHi there\n", "Hi there"),
+        (
+            "<IMPROVED_VARIABLE>a <IMPROVED_VARIABLE> b</IMPROVED_VARIABLE>",
+            "a <IMPROVED_VARIABLE> b",
+        ),
+        ("</IMPROVED_VARIABLE><IMPROVED_VARIABLE>Hi</IMPROVED_VARIABLE>", "Hi"),
+        ("<IMPROVED_VARIABLE></IMPROVED_VARIABLE>", ""),
+        ("<IMPROVED_VARIABLE>Hi\n\nThis is shorter.", None),
+        ("<IMPROVED_VARIABLE>", None),
+        ("<IMPROVED_VARIABLE><IMPROVED_VARIABLE>", None),
+        ("Hi</IMPROVED_VARIABLE>", None),
+        ("Hi", None),
+    ],
+)
+def test_marks_as_models_write_them(reply: str, expected: str | None) -> None:
+    x = node("Hello", name="x", trainable=True)
+    optimizer = TextGrad([x], llm=ScriptedModel([reply], abilities=PLAIN))
+    x.backward("fb")
+    assert optimizer.step() == ({} if expected is None else {x: expected})
+    assert len(optimizer.refused) == (expected is None)
+
+
+def test_unclosed_code_is_taken_if_it_is_code() -> None:
+    @bundle(trainable=True)
+    def hail(name: str) -> str:
+        """Say hello."""
+        return name
+
+    code = 'def hail(name: str) -> str:\n    hi = "Hello"\n\n    return f"{hi} {name}"'
+    replies = ["say hello", f"<IMPROVED_VARIABLE>\n{code}", "shorter", "no code at all"]
+    optimizer = TextGrad(hail.parameters(), llm=ScriptedModel(replies, abilities=PLAIN))
+    optimizer.backward(hail("Ada"), "say hello")
+    optimizer.step()
+    assert hail("Ada").data == "Hello Ada"
+    optimizer.zero_feedback()
+    optimizer.backward(hail("Ada"), "shorter")
+    assert optimizer.step() == {}
+    assert optimizer.refused[0].reason.startswith("__code")
+
+
+def test_of_what_was_refused_each_parameter_is_told_its_own() -> None:
+    x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
+    rules = Rules(x0="no number", y0="none either")
+    optimizer = TextGrad([x, y], llm=rules)
+    optimizer.backward(x + y, "more")
+    assert optimizer.step() == {}
+    (error,) = optimizer.refused
+    assert len(error.reasons) == 2
+    assert error.reason == "; ".join(error.reasons)
+    rules.prompts.clear()
+    optimizer.step()
+    updates = [prompt for prompt in rules.prompts if "could not be used" in prompt]
+    assert len(updates) == 2
+    assert all(prompt.count("\n- ") == 1 for prompt in updates)
+    told = {name for name in ("x0", "y0") for prompt in updates if f"- {name}: " in prompt}
+    assert told == {"x0", "y0"}
+
+
+def test_the_form_for_several_inputs_names_one_of_them() -> None:
+    x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
+    rules = Rules(x0="2", y0="3")
+    optimizer = TextGrad([x, y], llm=rules)
+    optimizer.backward(x + y, "more")
+    optimizer.step()
+    assert "<name>x0</name>" in rules.prompts[0]
+    assert "How should each of x0, y0 change?" in rules.prompts[0]
+
+
 def test_an_answer_for_several_inputs_without_names_goes_to_all() -> None:
     x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
     optimizer = TextGrad([x, y], llm=ScriptedModel(["Both should grow."], abilities=PLAIN))

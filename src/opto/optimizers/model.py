@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from abc import ABC
 from collections.abc import Callable, Mapping, Sequence
@@ -190,8 +191,10 @@ class ModelOptimizer(Optimizer, ABC):
             else:
                 update.update(part)
         if len(refused) > 1:
-            message = "; ".join(error.reason for error in refused)
-            raise ProposalError(message, reply=refused[0].reply) from refused[0]
+            reasons = tuple(reason for error in refused for reason in error.reasons)
+            raise ProposalError(
+                "; ".join(reasons), reply=refused[0].reply, reasons=reasons
+            ) from refused[0]
         if refused:
             raise refused[0]
         return update
@@ -223,9 +226,18 @@ class ModelOptimizer(Optimizer, ABC):
                 raise ProposalError(message, reply=reply) from error
         return update
 
-    def refusals(self) -> str:
-        """Return the part of a prompt that tells what was refused and why; empty if nothing was."""
-        reasons = dict.fromkeys(error.reason for error in self.refused[-_REFUSALS_SHOWN:])
+    def refusals(self, about: str | None = None) -> str:
+        """Return the part of a prompt that tells what was refused and why; empty if nothing was.
+
+        Args:
+            about: the name of a parameter, for those reasons alone that name it; None for all.
+        """
+        last = self.refused[-_REFUSALS_SHOWN:]
+        reasons = dict.fromkeys(error.reason for error in last)
+        if about is not None:
+            word = re.compile(rf"(?<!\w){re.escape(about)}(?!\w)")
+            parts = dict.fromkeys(reason for error in last for reason in error.reasons)
+            reasons = {reason: None for reason in parts if word.search(reason)}
         return self.block("refused", refused="\n".join(f"- {reason}" for reason in reasons))
 
     def block(self, name: str, **values: str) -> str:

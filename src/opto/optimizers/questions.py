@@ -65,7 +65,8 @@ class Questions:
     def _backward(self, way: Way, feedback: str, limit: int, whole: int | None) -> str:
         step = way.step
         kind = "one" if len(way.inputs) == 1 else "several"
-        names = {"name": way.inputs[0]} if kind == "one" else {"names": ", ".join(way.inputs)}
+        first, names = way.inputs[0], ", ".join(way.inputs)
+        named = {"name": first} if kind == "one" else {"names": names, "first": first}
         shown = shown_inputs(step, way.inputs)
         return self.prompts.render(
             "textgrad.backward.user",
@@ -74,7 +75,7 @@ class Questions:
             inputs="\n".join(self.value(step.inputs[at][1], limit, whole) for at in shown),
             output=self.value(step.output, limit, whole),
             feedback=feedback if whole is None else shortened(feedback, whole),
-            question=self.prompts.render(f"textgrad.backward.{kind}", **names),
+            question=self.prompts.render(f"textgrad.backward.{kind}", **named),
         )
 
     def summary(self, name: str, texts: Sequence[str]) -> Question:

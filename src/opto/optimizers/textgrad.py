@@ -7,6 +7,7 @@ the same question is asked once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -163,7 +164,7 @@ class TextGrad(ModelOptimizer):
             value=text_of(entry.data),
             feedback=feedback,
             past=self.block("textgrad.past", past="\n".join(past)),
-            refused=self.refusals(),
+            refused=self.refusals(name),
             **marks,
         )
         system = self.prompts.render("textgrad.update.system", **marks)
@@ -172,15 +173,38 @@ class TextGrad(ModelOptimizer):
 
     def _new_value(self, reply: str, name: str) -> object:
         """Return what stands between the marks; code may stand in a fenced block instead."""
+        (wanted,) = (item for item in self.wanted() if item.name == name)
+        is_code = wanted.function is not None
         opening, closing = self.new_variable_tags
-        start, end = reply.find(opening), reply.rfind(closing)
-        if 0 <= start < end:
-            return reply[start + len(opening) : end].strip()
-        wanted = [item for item in self.wanted() if item.name == name]
-        if start < 0 and end < 0 and wanted[0].function is not None:
-            return parse_reply(reply, wanted).values[name]
+        value = _between(reply, opening, closing, whole=is_code)
+        if value is not None:
+            return value
+        if is_code and opening not in reply and closing not in reply:
+            try:
+                return parse_reply(reply, [wanted]).values[name]
+            except ProposalError as error:
+                raise ProposalError(f"{name}: {error.reason}", reply=reply) from error
         message = f"the reply has no new value of {name} between {opening} and {closing}"
         raise ProposalError(message, reply=reply)
+
+
+def _between(reply: str, opening: str, closing: str, *, whole: bool) -> str | None:
+    """Return what stands between two marks, in whatever case; None if they aren't there.
+
+    The second may be written as the first is, or be forgotten: then all that follows is taken, if
+    `whole` is set or it is one paragraph. (Replies that were cut aren't read at all.)
+    """
+    mark = re.compile(f"({re.escape(opening)})|{re.escape(closing)}", re.IGNORECASE)
+    marks = list(mark.finditer(reply))
+    while marks and marks[0][1] is None:
+        del marks[0]
+    if not marks:
+        return None
+    ends = [found for found in marks if found[1] is None] or marks[1:]
+    value = reply[marks[0].end() : ends[-1].start() if ends else len(reply)].strip()
+    if ends and ends[-1][1] is None:
+        return value
+    return value if value and (ends or whole or "\n\n" not in value) else None
 
 
 def _shared(answer: str, names: Sequence[str]) -> list[tuple[str, str]]:
