@@ -49,8 +49,10 @@ Intervals are Wilson's, 95 %. They take the runs as independent; the seeds of on
 so they are too narrow rather than too wide. `quality.jsonl` beside this page has every run.
 """
 PAIRS = """\
-Pairs of the same task and seed. p is the exact two-sided sign test of the pairs that only one of
-the two solved: how likely so uneven a split is if both are as good.\
+Of pairs of the same task and seed: how many points more were solved than by the original, with an
+interval (Agresti and Min, 95 %), bold where zero lies outside of it. Below are the pairs, for each
+optimizer; p there is the exact two-sided sign test of the pairs that only one of the two solved:
+how likely so uneven a split is if both are as good.\
 """
 
 PARTIAL = """\
@@ -197,14 +199,36 @@ def pair_table(rows: Sequence[Row], one: str, other: str) -> str:
         count = both + first + second + neither
         if not count:
             continue
-        low, high = difference(first, second, count)
-        points, *ends = (round(100 * part) for part in ((first - second) / count, low, high))
         probability = sign_test(first, second)
         lines.append(
             f"| {kind or 'all'} | {count} | {both} | {first} | {second} | {neither} "
-            f"| {points:+d} ({ends[0]:+d} to {ends[1]:+d}) "
+            f"| {_points(first, second, count)} "
             f"| {'< 0.001' if probability < 0.001 else f'{probability:.3f}'} |"
         )
+    return "\n".join(lines)
+
+
+def _points(first: int, second: int, count: int) -> str:
+    """Write the difference of two paired rates in points, with its interval."""
+    ends = ((first - second) / count, *difference(first, second, count))
+    points, low, high = (round(100 * part) for part in ends)
+    return f"{points:+d} ({low:+d} to {high:+d})"
+
+
+def overview(rows: Sequence[Row], other: str) -> str:
+    """Write how far each optimizer is from another, in points; bold where zero isn't in it."""
+    lines = [f"| optimizer | {' | '.join(KINDS)} | all |", "|---" * (len(KINDS) + 2) + "|"]
+    for name in _names(rows):
+        if name == other:
+            continue
+        cells: list[str] = []
+        for kind in (*KINDS, None):
+            both, first, second, neither = pairs(rows, name, other, kind)
+            count = both + first + second + neither
+            cell = _points(first, second, count) if count else "–"
+            low, high = difference(first, second, count)
+            cells.append(f"**{cell}**" if low > 0 or high < 0 else cell)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -237,7 +261,7 @@ def page(rows: Sequence[Row]) -> str:
     if len(rows) < PLANNED:
         parts.append(f"**These are {len(rows)} of {PLANNED} planned runs{PARTIAL}")
     parts += ["## Solved", solve_table(rows), "## What it took", cost_table(rows)]
-    parts += ["## Beside the original", PAIRS]
+    parts += ["## Beside the original", PAIRS, overview(rows, ORIGINAL)]
     for name in _names(rows):
         table = pair_table(rows, name, ORIGINAL)
         if not name.startswith("original") and table.count("\n") > 1:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.quality_table import (
     difference,
+    overview,
     page,
     pair_table,
     pairs,
@@ -116,6 +117,27 @@ def test_the_paired_table() -> None:
     assert lines[2].startswith("| code | 6 | 0 | 6 | 0 | 0 | +100 (")
     assert lines[2].endswith("| 0.031 |")
     assert lines[3].startswith("| all | 6 ")
+
+
+def test_the_overview_marks_what_cannot_be_chance() -> None:
+    rows = [
+        row(name, seed=seed, kind=kind, solved=solves)
+        for kind, (ours, theirs) in {"code": (True, False), "mixed": (False, True)}.items()
+        for name, solves in ((OURS, ours), (THEIRS, theirs))
+        for seed in range(10)
+    ]
+    rows += [row(name, "other", kind="repair", seed=1) for name in (OURS, THEIRS)]
+    for item in rows:
+        item["task"] = item["kind"]
+    head, _, line = overview(rows, THEIRS).splitlines()
+    assert head == "| optimizer | numbers | prompts | code | repair | mixed | all |"
+    name, *cells = (cell.strip() for cell in line.strip("|").split(" | "))
+    assert name == OURS
+    assert cells[:2] == ["–", "–"]
+    assert cells[2].startswith("**+100 (+")
+    assert cells[3].startswith("+0 (")
+    assert cells[4].startswith("**-100 (-")
+    assert cells[5].startswith("+0 (")
 
 
 def test_a_small_probability_is_not_written_as_none() -> None:
