@@ -307,13 +307,14 @@ def test_of_what_was_refused_each_parameter_is_told_its_own() -> None:
     assert told == {"x0", "y0"}
 
 
-def test_the_form_for_several_inputs_names_one_of_them() -> None:
+def test_the_form_for_several_inputs_names_each_of_them() -> None:
     x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
     rules = Rules(x0="2", y0="3")
     optimizer = TextGrad([x, y], llm=rules)
     optimizer.backward(x + y, "more")
     optimizer.step()
     assert "<name>x0</name>" in rules.prompts[0]
+    assert "<name>y0</name>" in rules.prompts[0]
     assert "How should each of x0, y0 change?" in rules.prompts[0]
 
 

@@ -64,9 +64,6 @@ class Questions:
 
     def _backward(self, way: Way, feedback: str, limit: int, whole: int | None) -> str:
         step = way.step
-        kind = "one" if len(way.inputs) == 1 else "several"
-        first, names = way.inputs[0], ", ".join(way.inputs)
-        named = {"name": first} if kind == "one" else {"names": names, "first": first}
         shown = shown_inputs(step, way.inputs)
         return self.prompts.render(
             "textgrad.backward.user",
@@ -75,8 +72,16 @@ class Questions:
             inputs="\n".join(self.value(step.inputs[at][1], limit, whole) for at in shown),
             output=self.value(step.output, limit, whole),
             feedback=feedback if whole is None else shortened(feedback, whole),
-            question=self.prompts.render(f"textgrad.backward.{kind}", **named),
+            question=self._asked(way.inputs),
         )
+
+    def _asked(self, names: Sequence[str]) -> str:
+        """Write what is asked about inputs; the form has the name of each, for small models."""
+        render = self.prompts.render
+        if len(names) == 1:
+            return render("textgrad.backward.one", name=names[0])
+        form = "\n".join(render("textgrad.backward.form", name=name) for name in names)
+        return render("textgrad.backward.several", names=", ".join(names), form=form)
 
     def summary(self, name: str, texts: Sequence[str]) -> Question:
         """Ask for a summary of feedbacks on one value."""
