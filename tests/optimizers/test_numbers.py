@@ -161,6 +161,7 @@ def test_scores_are_read_from_feedback(feedback: object, expected: float | None)
     [
         ("score: 0.3\nx is too low", "x is too low"),
         ("0.5", ""),
+        ("1e-05", ""),
         ("Score = 1e-3.", ""),
         ("x is too low, score: 0.3", "x is too low, score: 0.3"),
         ("x is too low\n\nloss 3", "x is too low\n"),

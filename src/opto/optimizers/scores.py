@@ -40,7 +40,8 @@ def without_score(text: str) -> str:
 def _is_score(line: str) -> bool:
     if score_of(line) is None:
         return False
-    return not re.search(r"[^\W\d_]", _SCORE.sub("", line))
+    rest = _SCORE.sub("", line)
+    return rest == line or not re.search(r"[^\W\d_]", rest)  # as it is, it is a number
 
 
 def have_scores(feedbacks: Iterable[object], read: ScoreReader = score_of) -> bool:
