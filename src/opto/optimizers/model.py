@@ -233,12 +233,12 @@ class ModelOptimizer(Optimizer, ABC):
             about: the name of a parameter, for those reasons alone that name it; None for all.
         """
         last = self.refused[-_REFUSALS_SHOWN:]
-        reasons = dict.fromkeys(error.reason for error in last)
+        reasons = [error.reason for error in last]
         if about is not None:
             word = re.compile(rf"(?<!\w){re.escape(about)}(?!\w)")
-            parts = dict.fromkeys(reason for error in last for reason in error.reasons)
-            reasons = {reason: None for reason in parts if word.search(reason)}
-        return self.block("refused", refused="\n".join(f"- {reason}" for reason in reasons))
+            reasons = [text for error in last for text in error.reasons if word.search(text)]
+        lines = dict.fromkeys(f"- {reason}" for reason in reasons)
+        return self.block("refused", refused="\n".join(lines))
 
     def block(self, name: str, **values: str) -> str:
         """Return a part of a prompt, or nothing if there is nothing to say."""

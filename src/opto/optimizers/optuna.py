@@ -182,7 +182,7 @@ class OptunaOptimizer(Optimizer):
         """Record the score of the present values, and what was said about them."""
         optuna = library()
         score = mean_score((note.feedback for note in graph.notes), self._score)
-        said = without_score(self.shown(graph)[1].user_feedback)
+        said = without_score(str(graph.user_feedback))
         self._pointers = dict(self._pointed(graph, said))
         present = {self.names.name(p): self._index(p) for p in self.parameters}
         asked, self._asked = self._asked, None
