@@ -160,8 +160,8 @@ def test_all_that_was_refused_is_told_to_each_parameter_its_own() -> None:
     assert error.reason == "; ".join(error.reasons)
     optimizer.step()
     updates = [prompt for prompt in rules.about("Name: ") if "could not be used" in prompt]
-    told = sorted(re.findall(r"Name: (\w+)|^- (\w+): expected an int", "\n".join(updates), re.M))
-    assert told == [("", "x0"), ("", "y0"), ("x0", ""), ("y0", "")]
+    told = re.findall(r"\n- (\w+): expected an int", "".join(updates))
+    assert sorted(told) == ["x0", "y0"]
     for prompt in updates:
         name = prompt.partition("Name: ")[2].partition("\n")[0]
         assert f"- {name}: expected an int" in prompt
