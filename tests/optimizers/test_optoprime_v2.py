@@ -197,6 +197,25 @@ def test_memory_is_shown_in_rounds() -> None:
     assert str(MemoryInstance({}, "no", OptimizerPromptSymbolSet(), 2)).endswith("</round 2>")
 
 
+@pytest.mark.parametrize("kind", [OptoPrimeV2, OPROv2])
+@pytest.mark.parametrize(
+    ("size", "memory", "told"), [("small", 3, True), ("large", 3, False), ("small", 0, False)]
+)
+def test_a_small_model_is_told_where_to_search_for_a_number(
+    kind: type[OptoPrimeV2], size: Any, memory: int, told: bool
+) -> None:
+    x = node(5, name="x", trainable=True)
+    llm = ScriptedModel([gives(x0=40), gives(x0=20)], abilities=Abilities(size=size))
+    optimizer = kind([x], llm=llm, memory_size=memory)
+    for feedback in ("x = 5 is too low", "x = 40 is too high"):
+        optimizer.zero_feedback()
+        optimizer.backward(x + 1, feedback)
+        optimizer.step()
+    prompt = llm.calls[1].prompt
+    assert ("</round 1>\n\nSo try x0 between 5 and 40.\n\n" in prompt) is told
+    assert ("So try" in prompt) is told
+
+
 def test_oprov2_shows_the_solution_and_its_feedback_alone() -> None:
     x, optimizer, llm = ready(gives(x0=2), kind=OPROv2, objective="Guess the number.")
     assert optimizer.step() == {x: 2}

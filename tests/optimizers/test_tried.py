@@ -151,6 +151,23 @@ def test_where_the_direction_turns_two_values_are_shown_and_what_lies_between() 
     ]
 
 
+def test_advice_is_given_for_the_numbers_that_the_feedback_names() -> None:
+    memory = [
+        tried(2, 900, "workers is too low\ntimeout is too high"),
+        tried(40, 900, "workers is too high\ntimeout is too high"),
+    ]
+    low = of(NUMBERS, memory, "workers = 15 is too low\ntimeout = 120 is too high")
+    assert low.advice() == [
+        "So try workers0 between 15 and 40.",
+        "So try timeout0 much further on.",
+    ]
+    assert of(NUMBERS, memory, "workers = 15 is too low").advice() == [
+        "So try workers0 between 15 and 40."
+    ]
+    assert of(NUMBERS, memory, "Both are wrong.").advice() == []
+    assert of(MIXED, [], "The text must greet.").advice() == []
+
+
 def test_nothing_is_to_try_between_neighbours() -> None:
     assert "So try" not in one(5, {6: "too high"}, "too low")
     assert "So try" in one(5, {7: "too high"}, "too low")

@@ -19,6 +19,7 @@ from opto.optimizers.symbols import OptimizerPromptSymbolSet as OptimizerPromptS
 from opto.optimizers.symbols import OptimizerPromptSymbolSet2 as OptimizerPromptSymbolSet2
 from opto.optimizers.symbols import OptimizerPromptSymbolSetJSON as OptimizerPromptSymbolSetJSON
 from opto.optimizers.symbols import read_answer
+from opto.optimizers.tried import Tried
 from opto.optimizers.utils import extract_xml_like_data as extract_xml_like_data
 from opto.optimizers.utils import truncate_expression as truncate_expression
 from opto.optimizers.worked_example import REASONING
@@ -192,7 +193,7 @@ class OptoPrimeV2(OptoPrime):
                 "example": self._example() if self.include_example else "",
                 "problem": str(self.problem_instance(summary, mask, limit=limit)),
                 "refused": self.refusals(),
-                "memory": self.block("memory", memory=self.remembered()),
+                "memory": self.block("memory", memory=self._standing(summary)),
                 "question": self.block(self.question_prompt, names=", ".join(summary.variables)),
                 "final": self.final_prompt,
             },
@@ -209,6 +210,19 @@ class OptoPrimeV2(OptoPrime):
         )
         texts = [str(instance) for instance in rounds]
         return "\n\n".join(self.budget.newest(texts, self.budget.problem // 4))
+
+    def _standing(self, problem: Problem) -> str:
+        """Write what was tried before; for small models, where to search for numbers as well."""
+        past = self.remembered()
+        if not past or self.budget.abilities.size != "small":
+            return past
+        words = {
+            item.name: item.function or item.name
+            for item in self.wanted()
+            if item.name in problem.variables
+        }
+        known = Tried(problem.variables, words, self.memory, problem.user_feedback)
+        return "\n\n".join([past, *known.advice()])
 
     # ---- asking ----------------------------------------------------------------------------------
 

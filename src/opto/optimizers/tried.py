@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
@@ -135,11 +135,25 @@ class Tried:
         entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
         keys = list(gap or (sorted(rows, key=float) if is_number(entry) else rows))
         lines = [_line({name: entry}, (key,), rows[key]) for key in keys]
+        return "\n".join([*lines, *self._advice(name, rows, gap)])
+
+    def advice(self) -> list[str]:
+        """Return where to search for the numbers that the present feedback names, a line each."""
+        numbers = [name for name in self.asked if self.apart and is_number(self._entries[name])]
+        return [
+            line
+            for name in numbers
+            for line in self._advice(name, self._rows(name), self.gap(name))
+        ]
+
+    def _advice(
+        self, name: str, rows: Mapping[str, str], gap: tuple[str, str] | None
+    ) -> Iterator[str]:
+        entry = self._entries[name]
         if gap is not None and _has_room(entry, *gap):
-            lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
+            yield f"So try {name} between {gap[0]} and {gap[1]}."
         elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
-            lines.append(f"So try {name} much further on.")
-        return "\n".join(lines)
+            yield f"So try {name} much further on."
 
 
 def is_number(entry: Entry) -> bool:
