@@ -212,7 +212,7 @@ def test_a_small_model_is_told_where_to_search_for_a_number(
         optimizer.backward(x + 1, feedback)
         optimizer.step()
     prompt = llm.calls[1].prompt
-    assert ("</round 1>\n\nSo try x0 between 5 and 40.\n\n" in prompt) is told
+    assert ("</round 1>\n\nSo try x0 between 5 and 40, for example 22.\n\n" in prompt) is told
     assert ("So try" in prompt) is told
 
 

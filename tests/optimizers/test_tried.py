@@ -158,14 +158,45 @@ def test_advice_is_given_for_the_numbers_that_the_feedback_names() -> None:
     ]
     low = of(NUMBERS, memory, "workers = 15 is too low\ntimeout = 120 is too high")
     assert low.advice() == [
-        "So try workers0 between 15 and 40.",
-        "So try timeout0 much further on.",
+        "So try workers0 between 15 and 40, for example 27.",
+        "So try timeout0 far beyond 120, for example 60.",
     ]
     assert of(NUMBERS, memory, "workers = 15 is too low").advice() == [
-        "So try workers0 between 15 and 40."
+        "So try workers0 between 15 and 40, for example 27."
     ]
     assert of(NUMBERS, memory, "Both are wrong.").advice() == []
     assert of(MIXED, [], "The text must greet.").advice() == []
+
+
+@pytest.mark.parametrize(
+    ("value", "constraint", "past", "said", "advice"),
+    [
+        (51, "between 0 and 100", 50, "too low", "between 51 and 100, for example 76"),
+        (99, "between 0 and 100", 50, "increase it", "between 99 and 100, for example 100"),
+        (50, "between 0 and 100", 51, "too high", "between 0 and 50, for example 25"),
+        (0.5, "between 0 and 1", 0.6, "must be less", "between 0 and 0.5, for example 0.25"),
+        (9, None, 8, "it must be larger", "far beyond 9, for example 18"),
+        (-8, None, -9, "It is too low", "far beyond -8, for example -4"),
+        (-9, None, -8, "it is too high", "far beyond -9, for example -18"),
+        (9, None, 10, "it is too high", "far beyond 9, for example 4"),
+        (1_500_000, None, 8, "too low", "far beyond 1500000, for example 3000000"),
+        (0, None, -1, "too few", "far beyond 0, for example 1"),
+        (9, None, 8, "wrong", None),
+        (9, None, 8, "less is more", None),
+        (9, None, 9, "too low", None),
+    ],
+)
+def test_where_to_search_on_one_side(
+    value: float, constraint: str | None, past: float, said: str, advice: str | None
+) -> None:
+    entries = {"x0": Entry(value, constraint, type(value).__name__)}
+    found = of(entries, [Trial({"x0": str(past)}, said)], said)
+    assert found.advice() == ([f"So try x0 {advice}."] if advice else [])
+
+
+def test_no_advice_between_neighbours() -> None:
+    entries = {"x0": Entry(5, None, "int")}
+    assert of(entries, [Trial({"x0": "6"}, "too high")], "too low").advice() == []
 
 
 def test_nothing_is_to_try_between_neighbours() -> None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TypeVar
 
+from opto.optimizers.bounds import Range, bounds_in
 from opto.optimizers.memory import Trial
 from opto.optimizers.problem import Entries, Entry
 from opto.optimizers.shortening import text_of
@@ -28,6 +29,17 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _DIRECTION = re.compile(
     r"\b(?:low|high|small|few)(?:er)?\b|\b(?:larger?|big(?:ger)?|less|more|many|much|little)\b"
     r"|\b(?:below|above|under|over|up|down|increase|decrease|raise|reduce)\b",
+    re.IGNORECASE,
+)
+
+_MORE = re.compile(
+    r"\btoo (?:low|small|few|little|short)\b"
+    r"|\b(?:higher|larger|bigger|greater|longer|more|increase|raise)\b",
+    re.IGNORECASE,
+)
+_LESS = re.compile(
+    r"\btoo (?:high|large|big|many|much|long)\b"
+    r"|\b(?:lower|smaller|less|fewer|shorter|decrease|reduce)\b",
     re.IGNORECASE,
 )
 
@@ -135,25 +147,42 @@ class Tried:
         entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
         keys = list(gap or (sorted(rows, key=float) if is_number(entry) else rows))
         lines = [_line({name: entry}, (key,), rows[key]) for key in keys]
-        return "\n".join([*lines, *self._advice(name, rows, gap)])
+        if gap is not None and _has_room(entry, *gap):
+            lines.append(f"So try {name} between {gap[0]} and {gap[1]}.")
+        elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
+            lines.append(f"So try {name} much further on.")
+        return "\n".join(lines)
 
     def advice(self) -> list[str]:
-        """Return where to search for the numbers that the present feedback names, a line each."""
-        numbers = [name for name in self.asked if self.apart and is_number(self._entries[name])]
-        return [
-            line
-            for name in numbers
-            for line in self._advice(name, self._rows(name), self.gap(name))
-        ]
+        """Return a line on each number that the present feedback names: where to search for it.
 
-    def _advice(
-        self, name: str, rows: Mapping[str, str], gap: tuple[str, str] | None
-    ) -> Iterator[str]:
-        entry = self._entries[name]
-        if gap is not None and _has_room(entry, *gap):
-            yield f"So try {name} between {gap[0]} and {gap[1]}."
-        elif is_number(entry) and len(rows) > 1 and _same_way(rows.values()):
-            yield f"So try {name} much further on."
+        Between the two values where the feedback turns; where it only ever points one way, between
+        the last value on that way and the bound, or far beyond that value. Each with an example,
+        in the middle.
+        """
+        numbers = [name for name in self.asked if self.apart and is_number(self._entries[name])]
+        return [line for name in numbers if (line := self._advice(name))]
+
+    def _advice(self, name: str) -> str:
+        entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
+        if gap is not None:
+            middle = _whole(entry, (float(gap[0]) + float(gap[1])) / 2, math.floor)
+            between = f"So try {name} between {gap[0]} and {gap[1]}, for example {middle}."
+            return between if _has_room(entry, *gap) else ""
+        way = _way(rows.values())
+        if len(rows) < 2 or not way:
+            return ""
+        onward = math.ceil if way > 0 else math.floor
+        last = max(map(float, rows), key=lambda value: way * value)
+        reached = _whole(entry, last, onward)
+        bounds = bounds_in(entry.data, entry.constraint or "")
+        if not isinstance(bounds, Range):
+            far = _whole(entry, _far(last, way), onward)
+            return f"So try {name} far beyond {reached}, for example {far}."
+        bound = bounds.high if way > 0 else bounds.low
+        middle = _whole(entry, (last + bound) / 2, onward)
+        ends = (reached, f"{bound:g}")[::way]
+        return f"So try {name} between {' and '.join(ends)}, for example {middle}."
 
 
 def is_number(entry: Entry) -> bool:
@@ -183,6 +212,22 @@ def _direction(feedback: str) -> frozenset[str]:
 def _same_way(feedbacks: Iterable[str]) -> bool:
     directions = set(map(_direction, feedbacks))
     return len(directions) == 1 and frozenset() not in directions
+
+
+def _way(feedbacks: Iterable[str]) -> int:
+    """Return 1 if all feedbacks ask for a larger number, -1 for a smaller one, else 0."""
+    ways = {bool(_MORE.search(text)) - bool(_LESS.search(text)) for text in feedbacks}
+    return ways.pop() if len(ways) == 1 else 0
+
+
+def _whole(entry: Entry, value: float, rounded: Callable[[float], int]) -> str:
+    """Write a number as one that a variable may have."""
+    return str(rounded(value)) if isinstance(entry.data, int) else f"{value:g}"
+
+
+def _far(last: float, way: int) -> float:
+    """Return twice a number or half of it, whichever lies that way; 1 or -1 for 0."""
+    return last * 2.0 ** math.copysign(1, way * last) if last else float(way)
 
 
 def _has_room(entry: Entry, low: str, high: str) -> bool:
