@@ -3,7 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opto.optimizers.backprop import MOST_ASKED, Flow, Gradients, ways_back
+from opto.optimizers.backprop import (
+    MOST_ASKED,
+    MOST_USES,
+    Flow,
+    Gradients,
+    plain_uses,
+    ways_back,
+)
 from opto.optimizers.problem import Entry, Problem, Step
 
 
@@ -34,6 +41,35 @@ def test_ways_go_from_consumers_to_producers() -> None:
         ("p", ("v",)),
         ("q", ("v",)),
     ]
+
+
+def test_operations_of_one_variable_alone_are_plain_uses_if_there_are_few() -> None:
+    def of(count: int) -> dict[str, str]:
+        steps = (
+            Step(1, "p", "f", (("x", "v"), ("y", "i"))),
+            Step(1, "q", "f", (("x", "v"), ("y", "w"))),
+            Step(2, "r", "g", (("x", "p"),)),
+            *(Step(1, f"s{at}", "h", (("x", "w"), ("y", "w"))) for at in range(count)),
+        )
+        variables = {"v": Entry(1), "w": Entry(1)}
+        ways = ways_back(Problem(steps, {}, variables, {"i": Entry(1)}, {}, {}, ()))
+        found = plain_uses(ways, variables)
+        return {ways[at].step.output: name for at, name in found.items()}
+
+    many = {f"s{at}": "w" for at in range(MOST_USES)}
+    assert of(MOST_USES) == {"p": "v", **many}
+    assert of(MOST_USES + 1) == {"p": "v"}
+
+
+def test_uses_are_told_in_order_with_what_was_said() -> None:
+    gradients = Gradients([("r", "first"), ("s", "second")])
+    for order, output in ((2, "s"), (1, "r"), (3, "t")):
+        gradients.add_use("v", Step(1, output, "f", (("x", "v"),)), order)
+    assert [(step.output, text) for step, text in gradients.uses("v")] == [
+        ("r", "first"),
+        ("s", "second"),
+    ]
+    assert gradients.uses("w") == []
 
 
 def test_an_operation_of_many_inputs_comes_in_parts() -> None:

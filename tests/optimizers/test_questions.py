@@ -69,6 +69,20 @@ def test_with_room_everything_is_whole() -> None:
     assert "characters in all" not in user
 
 
+def test_uses_get_shorter_until_half_of_the_room_is_enough() -> None:
+    problem = long_problem()
+    feedback = "feedback " * 100
+    whole = questions(problem, 20_000, print_limit=10_000).uses("p", [(problem.steps[0], feedback)])
+    assert "input " * 999 in whole
+    assert "p = the value above\n" in whole
+    assert "parameter" not in whole
+    short = questions(problem, 600).uses("p", [(problem.steps[0], feedback)] * 2)
+    assert len(short) <= 3 * 300
+    assert "(6000 characters in all)" in short
+    assert "(900 characters in all)" in short
+    assert short.count("Operation: ") == 1, "the same use is shown once"
+
+
 def test_a_summary_is_bounded_as_well() -> None:
     asked = questions(long_problem(), 1000)
     (group, *_) = groups_of(["said " * 50] * 100, asked.most)

@@ -43,9 +43,7 @@ def opro(of: list[ParameterNode[Any]]) -> OPRO:
 
 def textgrad(of: list[ParameterNode[Any]]) -> TextGrad:
     tags = TextGrad.new_variable_tags
-    return TextGrad(
-        of, llm=ScriptedModel(["grow", f"{tags[0]}5{tags[1]}"]), memory_size=3, log=True
-    )
+    return TextGrad(of, llm=ScriptedModel([f"{tags[0]}5{tags[1]}"]), memory_size=3, log=True)
 
 
 KINDS: list[Callable[[list[ParameterNode[Any]]], Optimizer]] = [optoprime, opro, textgrad]

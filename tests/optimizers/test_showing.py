@@ -137,11 +137,28 @@ def test_opro_shows_what_was_tried() -> None:
 
 def test_textgrad_shows_the_feedback_on_each_parameter() -> None:
     x = node(1, name="x", trainable=True)
-    replies = ["It is too small.", "<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>"]
+    replies = ["It is too small.\n<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>"]
     view = view_after(TextGrad([x], llm=ScriptedModel(replies), log=True), "more")
     assert "together0 = together(args_0=x0)" in view.sections["Problem"]
     assert view.sections["Reasoning"] == "x0: It is too small."
     assert view.sections["Change"] == "x0: 1 → 2"
+
+
+def test_textgrad_shows_what_it_asked_about_an_operation() -> None:
+    x, y = node(1, name="x", trainable=True), node(1, name="y", trainable=True)
+    replies = [
+        "<variable><name>y0</name><value>Too small.</value></variable>",
+        "<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>",
+    ]
+    of_two = TextGrad([x, y], llm=ScriptedModel(replies), log=True)
+    assert view_after(of_two, "more").sections["Reasoning"] == "y0: Too small."
+
+
+def test_textgrad_shows_what_was_said_before_it_was_refused() -> None:
+    x = node(1, name="x", trainable=True)
+    replies = ["It is too small.\n<IMPROVED_VARIABLE>many</IMPROVED_VARIABLE>"]
+    view = view_after(TextGrad([x], llm=ScriptedModel(replies), log=True), "more")
+    assert view.sections["Reasoning"].startswith("x0: It is too small.\n\nThis was refused: x0: ")
 
 
 def test_optuna_shows_scores() -> None:
@@ -206,7 +223,7 @@ def test_long_problems_are_folded_up_and_lines_of_a_change_are_marked() -> None:
 
 def test_hybrid_shows_what_an_optimizer_does_that_keeps_nothing_itself() -> None:
     text = node("hello", name="text", trainable=True)
-    replies = ["It is too short.", "<IMPROVED_VARIABLE>hello there</IMPROVED_VARIABLE>"]
+    replies = ["It is too short. <IMPROVED_VARIABLE>hello there</IMPROVED_VARIABLE>"]
     optimizer = HybridOptimizer([text], llm=ScriptedModel(replies), text_optimizer=TextGrad)
     view = view_after(optimizer, "longer")
     assert view.sections["Reasoning"] == "text0: It is too short."

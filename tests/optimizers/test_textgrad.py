@@ -10,6 +10,8 @@ import pytest
 from opto.errors import ServerError
 from opto.llm.base import Abilities, completion_of
 from opto.optimizers import TextGrad
+from opto.optimizers.backprop import MOST_USES
+from opto.optimizers.questions import Questions
 from opto.testing import ScriptedModel
 from opto.trace import ParameterNode, bundle, node
 from opto.trace.propagators import GraphPropagator
@@ -32,7 +34,7 @@ class Rules:
         return completion_of(self.answer(prompt))
 
     def answer(self, prompt: str) -> str:
-        if "Operation: " in prompt:
+        if "How should " in prompt or ("Operation: " in prompt and "Name: " not in prompt):
             call = prompt.partition("Operation: ")[2].partition("\n")[0]
             if "Answer in this form" not in prompt:
                 return f"gradient of <{call}>"
@@ -50,6 +52,15 @@ class Rules:
         return [prompt for prompt in self.prompts if words in prompt]
 
 
+class Wordy(Rules):
+    """Says much about both inputs of an operation."""
+
+    def answer(self, prompt: str) -> str:
+        if "How should" in prompt:
+            return prompt[:40] + "c" * 3000
+        return super().answer(prompt)
+
+
 @pytest.mark.covers("C12")
 def test_c12_feedback_goes_back_operation_by_operation() -> None:
     x = node("a", name="x", trainable=True)
@@ -58,12 +69,12 @@ def test_c12_feedback_goes_back_operation_by_operation() -> None:
     y = x + "c"
     optimizer.backward(y.upper(), "make it better")
     assert optimizer.step() == {x: "b"}
-    upper, concat, update = rules.prompts
+    upper, update = rules.prompts
     assert "upper0 = upper(" in upper
     assert "make it better" in upper
-    assert "gradient of <upper0 = upper(" in concat
-    assert "x0 = a" in concat
-    assert "gradient of <concat0 = concat(x=x0, y=str0)>" in update
+    assert "Value:\na\n" in update
+    assert "concat0 = concat(x=x0, y=str0)" in update
+    assert "Feedback on the result:\ngradient of <upper0 = upper(" in update
     assert "object at 0x" not in "".join(rules.prompts)
 
 
@@ -90,23 +101,68 @@ def test_feedback_from_several_places_is_joined() -> None:
     assert optimizer.step() == {x: 5}
     (product,) = rules.about("Operation: multiply1")
     assert "How should each of add0, subtract0 change?" in product
-    (inner,) = rules.about("Operation: multiply0")
-    assert "- gradient of <add0 =" in inner
-    assert "- gradient of <subtract0 =" in inner
-    assert len(rules.about("Name: x0")) == 1
+    (update,) = rules.about("Name: x0")
+    assert "Operation: multiply0" in update
+    assert "- gradient of <add0 =" in update
+    assert "- gradient of <subtract0 =" in update
 
 
 def test_long_feedback_from_several_places_is_summarised() -> None:
-    x = node(1, name="x", trainable=True)
-    rules = Rules(x0="5")
-    optimizer = TextGrad([x], llm=rules)
-    optimizer.backward(x + 1, "a" * 3000)
-    optimizer.backward(x + 2, "b" * 3000)
-    rules.answer = lambda prompt: (  # type: ignore[method-assign]  # long answers
-        "summary" if "The value: " in prompt else Rules.answer(rules, prompt) + "c" * 3000
-    )
-    assert optimizer.step() == {x: 5}
+    x, y = node(1, name="x", trainable=True), node(1, name="y", trainable=True)
+    rules = Wordy(x0="5", y0="5")
+    optimizer = TextGrad([x, y], llm=rules)
+    optimizer.backward(x + y, "more")
+    optimizer.backward(x - y, "less")
+    assert optimizer.step() == {x: 5, y: 5}
     assert len(rules.about("The value: x0 = 1")) == 1
+
+
+@bundle()
+def ask(prompt: str, question: str) -> str:
+    """Answer the question as the prompt says."""
+    return f"{prompt} {question}"
+
+
+def test_an_operation_that_concerns_one_parameter_alone_is_shown_to_its_update() -> None:
+    prompt = node("Be kind.", name="prompt", trainable=True)
+    rules = Rules(prompt0="Be brief.")
+    optimizer = TextGrad([prompt], llm=rules, log=True, memory_size=1)
+    optimizer.backward(ask(prompt, "Who?"), "The answer is too long.")
+    assert optimizer.step() == {prompt: "Be brief."}
+    (update,) = rules.prompts
+    assert "ask0 = ask(prompt=prompt0, question=question0)\n[ask] Answer the question" in update
+    assert "Inputs:\nprompt0 = the value above\nquestion0 = Who?\n" in update
+    assert "Result:\nask0 = Be kind. Who?\n" in update
+    assert "Feedback on the result:\nThe answer is too long.\n" in update
+    assert "\nFeedback:\n" not in update
+    assert (optimizer.summary_log or [])[0]["reasoning"] == "prompt0: I think."
+    assert list(optimizer.memory["prompt0"]) == ["The answer is too long."]
+
+
+def test_a_parameter_may_have_uses_of_its_own_and_others() -> None:
+    x, y = node("a", name="x", trainable=True), node("b", name="y", trainable=True)
+    rules = Rules(x0="c", y0="d")
+    optimizer = TextGrad([x, y], llm=rules)
+    optimizer.backward(x.upper(), "shout")
+    optimizer.backward(x + y, "join")
+    assert optimizer.step() == {x: "c", y: "d"}
+    assert len(rules.about("How should")) == 1
+    (update,) = rules.about("Name: x0")
+    assert "Feedback on the result:\nshout\n" in update
+    assert "Feedback:\nx0 in <concat0 = concat(x=x0, y=y0)>" in update
+
+
+@pytest.mark.parametrize(("uses", "asked"), [(MOST_USES, 0), (MOST_USES + 1, MOST_USES + 1)])
+def test_of_many_uses_each_is_asked_about(uses: int, asked: int) -> None:
+    x = node("a", name="x", trainable=True)
+    rules = Rules(x0="b")
+    optimizer = TextGrad([x], llm=rules)
+    for number in range(uses):
+        optimizer.backward(x + str(number), f"feedback {number}")
+    assert optimizer.step() == {x: "b"}
+    assert len(rules.about("How should x0 change?")) == asked
+    (update,) = rules.about("Name: x0")
+    assert update.count("Feedback on the result:") == uses - asked
 
 
 def test_the_same_question_is_asked_once() -> None:
@@ -129,14 +185,14 @@ def test_calls_of_one_level_run_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=20)
 
     def answer(messages: Sequence[Mapping[str, Any]]) -> str:
-        if "Operation: add" in messages[1]["content"]:
+        if "Operation: mul" in messages[1]["content"]:
             together.wait()  # fails unless all three wait at once
         return "<IMPROVED_VARIABLE>2</IMPROVED_VARIABLE>"
 
     parameters: list[ParameterNode[int]] = [node(i, trainable=True) for i in range(3)]
     optimizer = TextGrad(parameters, llm=ScriptedModel(answer))
     for parameter in parameters:
-        optimizer.backward(parameter + 1, "more")
+        optimizer.backward((parameter + 1) * 2, "more")
     assert set(optimizer.step().values()) == {2}
 
 
@@ -176,12 +232,12 @@ def test_what_comes_first_does_not_wait_for_what_is_beside_it() -> None:
         prompt = messages[1]["content"]
         if "Operation: upper" in prompt:
             assert slow.wait(20), "the other chain has to be followed meanwhile"
-        if "Operation: concat" in prompt and "x0 = a" in prompt:
+        if "Operation: strip" in prompt:
             slow.set()
         return "<IMPROVED_VARIABLE>c</IMPROVED_VARIABLE>"
 
     optimizer = TextGrad([x, y], llm=ScriptedModel(answer))
-    optimizer.backward((x + "1").lower(), "more")
+    optimizer.backward((x + "1").strip().lower(), "more")
     optimizer.backward((y + "2").upper(), "more")
     assert optimizer.step() == {x: "c", y: "c"}
 
@@ -193,8 +249,8 @@ def test_only_what_depends_on_a_parameter_is_asked_about() -> None:
     constant = node(3, name="k") + 4
     optimizer.backward(x + constant, "more")
     optimizer.step()
-    assert len(rules.about("Operation: ")) == 1
-    assert "How should x0 change?" in rules.about("Operation: ")[0]
+    (update,) = rules.prompts
+    assert "Operation: add1 = add(x=x0, y=add0)" in update
 
 
 def test_feedback_on_a_parameter_needs_no_gradient() -> None:
@@ -230,7 +286,7 @@ def greet(name: str) -> str:
 
 def test_code_may_stand_in_a_block() -> None:
     code = 'def greet(name: str) -> str:\n    return f"Hello {name}"'
-    llm = ScriptedModel(["say hello", f"```python\n{code}\n```"], abilities=PLAIN)
+    llm = ScriptedModel([f"```python\n{code}\n```"], abilities=PLAIN)
     optimizer = TextGrad(greet.parameters(), llm=llm, log=True)
     before = greet.parameter.data
     try:
@@ -239,7 +295,7 @@ def test_code_may_stand_in_a_block() -> None:
         assert greet("Ada").data == "Hello Ada"
     finally:
         greet.parameter._data = before
-    assert len(optimizer.log or []) == 2
+    assert len(optimizer.log or []) == 1
 
 
 def test_an_update_without_marks_is_refused() -> None:
@@ -263,6 +319,10 @@ def test_an_update_without_marks_is_refused() -> None:
         ),
         ("</IMPROVED_VARIABLE><IMPROVED_VARIABLE>Hi</IMPROVED_VARIABLE>", "Hi"),
         ("<IMPROVED_VARIABLE></IMPROVED_VARIABLE>", ""),
+        ("<IMPROVED_VARIABLE>x0 = Hi</IMPROVED_VARIABLE>", "Hi"),
+        ('<IMPROVED_VARIABLE>x0="Hi"</IMPROVED_VARIABLE>', "Hi"),
+        ("<IMPROVED_VARIABLE>x0 == Hi</IMPROVED_VARIABLE>", "x0 == Hi"),
+        ("<IMPROVED_VARIABLE>y0 = Hi</IMPROVED_VARIABLE>", "y0 = Hi"),
         ("<IMPROVED_VARIABLE>Hi\n\nThis is shorter.", None),
         ("<IMPROVED_VARIABLE>", None),
         ("<IMPROVED_VARIABLE><IMPROVED_VARIABLE>", None),
@@ -285,7 +345,7 @@ def test_unclosed_code_is_taken_if_it_is_code() -> None:
         return name
 
     code = 'def hail(name: str) -> str:\n    hi = "Hello"\n\n    return f"{hi} {name}"'
-    replies = ["say hello", f"<IMPROVED_VARIABLE>\n{code}", "shorter", "no code at all"]
+    replies = [f"<IMPROVED_VARIABLE>\n{code}", "no code at all"]
     optimizer = TextGrad(hail.parameters(), llm=ScriptedModel(replies, abilities=PLAIN))
     optimizer.backward(hail("Ada"), "say hello")
     optimizer.step()
@@ -311,7 +371,9 @@ def test_an_answer_for_several_inputs_without_names_goes_to_all() -> None:
     x, y = node(1, name="x", trainable=True), node(2, name="y", trainable=True)
     optimizer = TextGrad([x, y], llm=ScriptedModel(["Both should grow."], abilities=PLAIN))
     optimizer.backward(x + y, "more")
-    gradients = optimizer.gradients(optimizer.summarize())
+    problem = optimizer.summarize()
+    questions = Questions(problem, optimizer.prompts, optimizer.budget, 2000)
+    gradients = optimizer.gradients(problem, questions)
     assert gradients.text("x0") == gradients.text("y0") == "Both should grow."
 
 

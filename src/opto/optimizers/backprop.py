@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from opto.optimizers.problem import Problem, Step
 
 MOST_ASKED = 16  # inputs in one question
+MOST_USES = 4  # of a variable that its update sees as they are
 
 
 class Gradients:
@@ -16,6 +17,7 @@ class Gradients:
 
     def __init__(self, feedbacks: Iterable[tuple[str, str]] = ()) -> None:
         self._said: dict[str, list[tuple[int, str]]] = {}
+        self._uses: dict[str, list[tuple[int, Step]]] = {}
         for name, text in feedbacks:
             self.add(name, text)
 
@@ -23,6 +25,16 @@ class Gradients:
         """Add a feedback on a value; they are told by their order, whichever came first."""
         if text.strip():
             self._said.setdefault(name, []).append((order, text.strip()))
+
+    def add_use(self, name: str, step: Step, order: int) -> None:
+        """Let what is said of an operation's result count as said of a value as it is."""
+        self._uses.setdefault(name, []).append((order, step))
+
+    def uses(self, name: str) -> list[tuple[Step, str]]:
+        """Return the operations whose feedback counts for a value as it is, with that feedback."""
+        used = sorted(self._uses.get(name, ()), key=lambda pair: pair[0])
+        said = ((step, self.text(step.output)) for _, step in used)
+        return [(step, text) for step, text in said if text]
 
     def replace(self, name: str, texts: Iterable[str]) -> None:
         """Put other feedbacks in the place of all on a value, unless they are empty."""
@@ -70,6 +82,22 @@ def ways_back(problem: Problem) -> list[Way]:
         for way in ways
         for at in range(0, len(way.inputs), MOST_ASKED)
     ]
+
+
+def plain_uses(ways: Sequence[Way], variables: Container[str]) -> dict[int, str]:
+    """Return which operations concern one variable and nothing else that can change.
+
+    Whom feedback on their results is about needn't be found out: the update of the variable can
+    see it as it is. Of a variable with many uses none is returned; it needs what they have in
+    common.
+    """
+    plain = {
+        at: way.inputs[0]
+        for at, way in enumerate(ways)
+        if len(way.inputs) == 1 and way.inputs[0] in variables
+    }
+    counts = Counter(plain.values())
+    return {at: name for at, name in plain.items() if counts[name] <= MOST_USES}
 
 
 class Flow:

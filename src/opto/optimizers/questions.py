@@ -83,6 +83,30 @@ class Questions:
         form = "\n".join(render("textgrad.backward.form", name=name) for name in names)
         return render("textgrad.backward.several", names=", ".join(names), form=form)
 
+    def uses(self, name: str, said: Sequence[tuple[Step, str]]) -> str:
+        """Show operations that a variable was used in, with the feedback on their results."""
+        texts: list[str] = []
+        for limit, whole in self._limits():
+            texts = [self._use(name, step, feedback, limit, whole) for step, feedback in said]
+            if sum(map(self._count, texts)) <= self._tokens // 2:
+                break
+        return "\n\n".join(dict.fromkeys(texts))
+
+    def _use(self, name: str, step: Step, feedback: str, limit: int, whole: int | None) -> str:
+        shown = shown_inputs(step, (name,))
+        inputs = dict.fromkeys(step.inputs[at][1] for at in shown)
+        return self.prompts.render(
+            "textgrad.use",
+            call=call_text(step, shown),
+            documentation=self.problem.documentation.get(step.function, ""),
+            inputs="\n".join(
+                f"{name} = the value above" if other == name else self.value(other, limit, whole)
+                for other in inputs
+            ),
+            output=self.value(step.output, limit, whole),
+            feedback=feedback if whole is None else shortened(feedback, whole),
+        )
+
     def summary(self, name: str, texts: Sequence[str]) -> Question:
         """Ask for a summary of feedbacks on one value."""
         user = self.prompts.render(

@@ -2,7 +2,8 @@
 
 Yuksekgonul et al., "TextGrad: Automatic Differentiation via Text", arXiv 2406.07496. A call covers
 one operation with all of its inputs; calls that don't need one another run at the same time, and
-the same question is asked once.
+the same question is asked once. An operation that concerns one variable alone is shown to the call
+that updates it, which criticises first: no call of its own is spent on it (docs/adr/0020).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from opto.errors import ProposalError
-from opto.optimizers.backprop import Flow, Gradients, ways_back
+from opto.optimizers.backprop import Flow, Gradients, plain_uses, ways_back
 from opto.optimizers.buffers import FIFOBuffer
 from opto.optimizers.concurrent import Once, as_they_come
 from opto.optimizers.model import ModelOptimizer, Verbose
@@ -82,12 +83,23 @@ class TextGrad(ModelOptimizer):
         if self.summary_log is not None:
             folded, limit = self.budget.fitted(problem, self._shown)
             self.note_step(self._shown(folded, limit), folded)
-        gradients = self.gradients(problem, verbose)
-        found = {name: text for name in problem.variables if (text := gradients.text(name))}
-        self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in found.items()))
-        asks = [partial(self._updated, problem, name, found[name], verbose) for name in found]
-        update = self.together(asks)
-        for name, text in found.items():
+        questions = Questions(problem, self.prompts, self.budget, self.print_limit)
+        gradients = self.gradients(problem, questions, verbose)
+        said = {
+            name: "\n".join(texts)
+            for name in problem.variables
+            if (texts := [*(text for _, text in gradients.uses(name)), *gradients.of(name)])
+        }
+        reasons = {name: text for name in said if (text := gradients.text(name))}
+        asks = [
+            partial(self._updated, problem, name, questions, gradients, reasons, verbose)
+            for name in said
+        ]
+        try:
+            update = self.together(asks)
+        finally:
+            self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in reasons.items()))
+        for name, text in said.items():
             self.memory[name].add(text)
         return update
 
@@ -99,12 +111,16 @@ class TextGrad(ModelOptimizer):
 
     # ---- backward --------------------------------------------------------------------------------
 
-    def gradients(self, problem: Problem, verbose: Verbose = False) -> Gradients:  # noqa: FBT002
+    def gradients(
+        self,
+        problem: Problem,
+        questions: Questions,
+        verbose: Verbose = False,  # noqa: FBT002 - as of `step`
+    ) -> Gradients:
         """Return the feedback on every value that depends on a variable."""
         gradients = Gradients(problem.feedbacks)
-        questions = Questions(problem, self.prompts, self.budget, self.print_limit)
         ways = ways_back(problem)
-        flow = Flow(ways)
+        flow, plain = Flow(ways), plain_uses(ways, problem.variables)
         once = Once[Question, str](lambda question: self.call_llm(*question, verbose))
 
         def asked(at: int) -> str:
@@ -112,9 +128,13 @@ class TextGrad(ModelOptimizer):
             if not gradients.of(output):
                 return ""
             self._summarise([output], questions, gradients, verbose)
+            if at in plain:
+                return ""
             return once(questions.backward(ways[at], gradients.text(output)))
 
         def told(at: int, answer: str) -> list[int]:
+            if at in plain:
+                gradients.add_use(plain[at], ways[at].step, order=at)
             for name, text in _shared(answer, ways[at].inputs) if answer else ():
                 gradients.add(name, text, order=at)
             return flow.after(at)
@@ -150,9 +170,19 @@ class TextGrad(ModelOptimizer):
 
     # ---- update ----------------------------------------------------------------------------------
 
-    def _updated(self, problem: Problem, name: str, feedback: str, verbose: Verbose) -> UpdateDict:
+    def _updated(
+        self,
+        problem: Problem,
+        name: str,
+        questions: Questions,
+        gradients: Gradients,
+        reasons: dict[str, str],
+        verbose: Verbose,
+    ) -> UpdateDict:
+        """Ask for the new value of a variable; adds to `reasons` what the reply says before it."""
         entry = problem.variables[name]
         past = self.budget.newest(self.memory[name], self.budget.problem // 4)
+        uses = gradients.uses(name)
         opening, closing = self.new_variable_tags
         marks = {"open": opening, "close": closing}
         user = self.prompts.render(
@@ -162,13 +192,16 @@ class TextGrad(ModelOptimizer):
             kind=entry.kind,
             constraint=self.block("textgrad.constraint", constraint=entry.constraint or ""),
             value=text_of(entry.data),
-            feedback=feedback,
+            uses=self.block("textgrad.uses", uses=questions.uses(name, uses)),
+            feedback=self.block("textgrad.feedback", feedback=gradients.text(name)),
             past=self.block("textgrad.past", past="\n".join(past)),
             refused=self.refusals(name),
             **marks,
         )
         system = self.prompts.render("textgrad.update.system", **marks)
         reply = self.call_llm(system, user, verbose)
+        if uses and (thought := _before(reply, opening)):
+            reasons[name] = "\n".join(filter(None, (reasons.get(name), thought)))
         return self.converted({name: self._new_value(reply, name)}, reply=reply)
 
     def _new_value(self, reply: str, name: str) -> object:
@@ -178,7 +211,7 @@ class TextGrad(ModelOptimizer):
         opening, closing = self.new_variable_tags
         value = _between(reply, opening, closing, whole=is_code)
         if value is not None:
-            return value
+            return _bare(value, name)
         if is_code and opening not in reply and closing not in reply:
             try:
                 return parse_reply(reply, [wanted]).values[name]
@@ -205,6 +238,21 @@ def _between(reply: str, opening: str, closing: str, *, whole: bool) -> str | No
     if ends and ends[-1][1] is None:
         return value
     return value if value and (ends or whole or "\n\n" not in value) else None
+
+
+def _before(reply: str, opening: str) -> str:
+    """Return what a reply says before a mark, in whatever case; nothing if the mark isn't there."""
+    mark = re.search(re.escape(opening), reply, re.IGNORECASE)
+    return reply[: mark.start()].strip() if mark else ""
+
+
+def _bare(value: str, name: str) -> str:
+    """Return a value that is written as ``name = value`` without the name, and without quotes."""
+    given = re.fullmatch(rf"{re.escape(name)}\s*=(?!=)\s*(.*)", value, re.DOTALL)
+    if given is None:
+        return value
+    quoted = re.fullmatch(r"(\"\"\"|'''|\"|')(.*)\1", given[1], re.DOTALL)
+    return quoted[2].strip() if quoted else given[1]
 
 
 def _shared(answer: str, names: Sequence[str]) -> list[tuple[str, str]]:
