@@ -31,6 +31,7 @@ from opto.errors import (
 from opto.llm.autogen import AutoGenLLM
 from opto.llm.litellm import COMPROMISED, LiteLLM
 from opto.testing import Fault, ModelServer
+from opto.utils.llm import embed
 
 KEY = "sk-canary-bridge"
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -79,6 +80,26 @@ def test_litellm_is_asked(library: Library) -> None:
     common = {"model": "gemini/g", "messages": MESSAGES, "caching": True, "temperature": 0.5}
     common |= {"num_retries": 0, "max_retries": 0}
     assert library.asked == [{**common, "max_tokens": 3}, common]
+
+
+def test_texts_are_embedded_by_litellm(
+    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[dict[str, Any]] = []
+    failures = [TimeoutError("timed out"), None, ValueError(f"no such model, {KEY}")]
+
+    def embedding(**arguments: Any) -> dict[str, Any]:
+        asked.append(arguments)
+        if (failure := failures.pop(0)) is not None:
+            raise failure
+        return {"data": [{"embedding": [1, 0.5]}]}
+
+    vars(sys.modules["litellm"]).update(embedding=embedding)
+    assert embed("e", "hello", base_delay=0.0) == [1.0, 0.5]
+    assert asked == [{"model": "e", "input": ["hello"]}] * 2
+    assert embed("e", "hello") is None
+    assert "no embedding by e: ValueError" in caplog.text
+    assert KEY not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -291,12 +312,15 @@ def test_the_real_litellm_is_asked(*, awaited: bool) -> None:
     gc.collect()  # it leaves loops and sockets open; that is its own affair
 
 
-@pytest.mark.parametrize("llm", [LiteLLM("x"), AutoGenLLM([{"model": "x"}])])
+@pytest.mark.covers("A79")
+@pytest.mark.parametrize("llm", [LiteLLM("x"), AutoGenLLM([{"model": "x"}]), AutoGenLLM()])
 def test_a_missing_library_is_named(llm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("litellm", "autogen"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtra, match=r"pip install 'trace-opt\["):
         llm(messages=MESSAGES)
+    with pytest.raises(MissingExtra, match="litellm"):
+        embed("e", "hello")
 
 
 @pytest.mark.parametrize("release", ["1.82.7", "1.82.8", "1.107.0"])

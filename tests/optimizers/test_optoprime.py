@@ -9,8 +9,9 @@ import pytest
 
 from opto.errors import ContextTooLong, Disconnected, InvalidArgument, ProposalError
 from opto.llm.base import Abilities, Choice, Completion, Message
-from opto.optimizers import OptoPrime
+from opto.optimizers import OptoPrime, OptoprimeBatchOpt
 from opto.optimizers.optimizer import UpdateDict
+from opto.optimizers.problem import Entries
 from opto.testing import ScriptedModel
 from opto.trace import GRAPH, ParameterNode, bundle, node
 from opto.trace.projections import BlackCodeFormatter
@@ -327,6 +328,45 @@ def test_the_variables_can_be_named_at_the_end() -> None:
     _, optimizer, _ = ready(highlight_variables=True)
     user = optimizer.construct_prompt(optimizer.summarize())[1]
     assert user.endswith("What are your suggestions on variables x0?\n\nYour response:")
+
+
+@bundle()
+def add_length(x: int, y: str) -> int:
+    """Add the length of y."""
+    return x + len(y)
+
+
+def test_the_optimizer_for_batches_names_them_by_itself() -> None:
+    x = node(1, name="x", trainable=True)
+    llm = ScriptedModel(["TERMINATE", "TERMINATE"], abilities=PLAIN)
+    for optimizer in (
+        OptoprimeBatchOpt([x], llm=llm),
+        OptoprimeBatchOpt([x], llm=llm, highlight_variables=False),
+    ):
+        optimizer.zero_feedback()
+        optimizer.backward(x + 1, "more")
+        optimizer.step()
+    named = ["What are your suggestions on variables x0?" in call.prompt for call in llm.calls]
+    assert named == [True, False]
+
+
+def test_a_subclass_may_write_values_in_its_own_way() -> None:
+    class Own(OptoPrime):
+        def repr_node_value(self, node_dict: Entries) -> str:
+            return "\n".join(f"{name} is {value}" for name, (value, _) in node_dict.items())
+
+        def repr_node_constraint(self, node_dict: Entries) -> str:
+            return "\n".join(f"{name}: {said}" for name, (_, said) in node_dict.items() if said)
+
+    x = node(1, name="x", trainable=True, constraint="odd")
+    llm = ScriptedModel(["TERMINATE"], abilities=PLAIN)
+    optimizer = Own([x], llm=llm)
+    optimizer.backward(add_length(x, node("y" * 3000, name="y")), "more")
+    optimizer.step()
+    (prompt,) = [call.prompt for call in llm.calls]
+    assert "#Variables\nx0 is 1\n\n#Constraints\nx0: odd\n" in prompt
+    assert "y0 is yyy" in prompt
+    assert "(3000 characters in all)" in prompt
 
 
 def test_an_objective() -> None:

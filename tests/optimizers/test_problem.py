@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opto.optimizers import OptoPrime
-from opto.optimizers.problem import NameBook, Problem, read_problem
+from opto.optimizers.optoprime import (
+    FunctionFeedback,
+    get_fun_name,
+    node_to_function_feedback,
+    repr_function_call,
+)
+from opto.optimizers.problem import Entry, NameBook, Problem, read_problem
 from opto.testing import ScriptedModel
 from opto.trace import GRAPH, ExecutionError, Node, ParameterNode, bundle, node
 from opto.trace.utils import sum_feedback
@@ -73,6 +79,7 @@ def test_a104_each_line_of_code_is_there_whatever_the_order_of_parameters() -> N
         assert n.py_name not in problem.inputs
 
 
+@pytest.mark.covers("A62")
 def test_a62_names_that_look_alike_are_told_apart() -> None:
     GRAPH.clear()
     many = [node(float(i), name="x", trainable=True) for i in range(11)]
@@ -94,6 +101,31 @@ def test_an_input_that_looks_like_a_parameter_gives_way() -> None:
     assert set(problem.variables) == {"x10"}
     assert set(problem.inputs) == {"x10_2"}
     assert problem.graph[0][1] == "add0 = add(x=x10, y=x10_2)"
+
+
+def test_values_are_pairs_with_their_constraints_as_in_the_original() -> None:
+    entry = Entry(5, "odd", "int")
+    value, constraint = entry
+    assert (value, constraint) == (entry[0], entry[1]) == (5, "odd")
+    assert len(entry) == 2
+    with pytest.raises(IndexError):
+        entry[2]
+
+
+def test_a_graph_under_the_names_of_the_original() -> None:
+    GRAPH.clear()
+    a, b = node(3, name="a", trainable=True), node(4, name="b")
+    total = a + b
+    total.backward("fb")
+    found = node_to_function_feedback(sum_feedback([a]))
+    assert isinstance(found, FunctionFeedback)
+    assert found.graph == [(1, repr_function_call(total))] == [(1, "add0 = add(x=a0, y=b0)")]
+    assert get_fun_name(total) == "add"
+    assert list(found.documentation) == ["add"]
+    assert {name: entry[0] for name, entry in found.roots.items()} == {"a0": 3, "b0": 4}
+    assert {name: entry[0] for name, entry in found.output.items()} == {"add0": 7}
+    assert found.others == {}
+    assert found.user_feedback == "fb"
 
 
 def test_names_after_the_counters_were_restarted() -> None:
@@ -185,6 +217,7 @@ def test_each_line_uses_only_what_stands_above(picks: list[tuple[int, int]]) -> 
     assert len({step.output for step in problem.steps}) == len(problem.steps)
 
 
+@pytest.mark.covers("C25")
 def test_a_large_graph_is_read_in_one_pass() -> None:
     x = node(0, name="x", trainable=True)
     value: Any = x
@@ -226,7 +259,7 @@ def test_names_shown_to_the_model_are_unique_and_map_back(
     assert [problem.variables[optimizer.names.name(p)].data for p in parameters] == list(
         range(len(parameters))
     )
-    values = {name: 100 + entry.data for name, entry in problem.variables.items()}  # type: ignore[operator]  # numbers
+    values = {name: 100 + entry.data for name, entry in problem.variables.items()}
     update = optimizer.converted(
         optimizer.read(json.dumps({"suggestion": values}), optimizer.wanted())
     )

@@ -68,6 +68,17 @@ def test_an_optimizer_comes_back_with_its_parameters(
     stepped(second)
 
 
+@pytest.mark.covers("A80")
+def test_one_with_the_default_model_is_saved_and_copied(tmp_path: Path) -> None:
+    x = node(1, name="x", trainable=True)
+    optimizer = OptoPrime([x])
+    optimizer.save(tmp_path / "x.txt")
+    x._data = 2
+    optimizer.load(tmp_path / "x.txt")
+    assert x.data == 1
+    assert type(pickle.loads(pickle.dumps(optimizer.llm))) is type(optimizer.llm)
+
+
 @pytest.mark.covers("C28")
 def test_it_comes_back_into_itself(tmp_path: Path) -> None:
     x = node(1, name="x", trainable=True)

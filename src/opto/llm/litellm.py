@@ -141,6 +141,17 @@ class LiteLLM(ClientModel):
         return {**self.__dict__, "options": hidden}
 
 
+def embedding_of(model: str, text: str) -> list[float]:
+    """Return the embedding of a text by LiteLLM's name of a model.
+
+    Raises:
+        MissingExtra: LiteLLM isn't installed.
+        Exception: whatever LiteLLM raises.
+    """
+    reply = _library().embedding(model=model, input=[text])
+    return [float(number) for number in reply["data"][0]["embedding"]]
+
+
 _LIBRARY = "the library itself"
 
 

@@ -6,12 +6,13 @@ from opto.optimizers.bounds import Choices as Choices
 from opto.optimizers.bounds import Range as Range
 from opto.optimizers.hybrid import HybridOptimizer as HybridOptimizer
 from opto.optimizers.model import ModelOptimizer as ModelOptimizer
-from opto.optimizers.multi import OptoPrimeMulti as OptoPrimeMulti
 from opto.optimizers.opro import OPRO as OPRO
 from opto.optimizers.opro_v2 import OPROv2 as OPROv2
 from opto.optimizers.optimizer import Optimizer as Optimizer
 from opto.optimizers.optoprime import OptoPrime as OptoPrime
+from opto.optimizers.optoprime_batchopt import OptoprimeBatchOpt as OptoprimeBatchOpt
 from opto.optimizers.optoprime_v2 import OptoPrimeV2 as OptoPrimeV2
+from opto.optimizers.optoprimemulti import OptoPrimeMulti as OptoPrimeMulti
 from opto.optimizers.optuna import OptunaOptimizer as OptunaOptimizer
 from opto.optimizers.parsing import Proposal as Proposal
 from opto.optimizers.problem import Problem as Problem
@@ -35,6 +36,7 @@ __all__ = [
     "OptoPrimeMulti",
     "OptoPrimeV1",
     "OptoPrimeV2",
+    "OptoprimeBatchOpt",
     "OptunaOptimizer",
     "Problem",
     "Proposal",

@@ -104,8 +104,9 @@ class ModelOptimizer(Optimizer, ABC):
         return replace(
             problem,
             variables={
-                name: entry._replace(
-                    constraint="; ".join(filter(None, (entry.constraint, hints.get(name)))) or None
+                name: replace(
+                    entry,
+                    constraint="; ".join(filter(None, (entry.constraint, hints.get(name)))) or None,
                 )
                 for name, entry in problem.variables.items()
             },

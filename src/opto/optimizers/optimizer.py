@@ -349,6 +349,10 @@ class Optimizer(ABC):
         return graph
 
 
+AbstractOptimizer = Optimizer
+"""The same class, under the name of the original's base class."""
+
+
 def _checked(parameters: object) -> list[Parameter]:
     hint = "pass a list of trainable nodes, as model.parameters() returns"
     if not isinstance(parameters, list):

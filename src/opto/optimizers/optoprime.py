@@ -17,9 +17,19 @@ from opto.optimizers.model import ModelOptimizer, Score, Verbose
 from opto.optimizers.names import Names, Wanted
 from opto.optimizers.optimizer import Parameter, UpdateDict
 from opto.optimizers.parsing import Extracted, ReplyKeys, extract, parse_reply
-from opto.optimizers.problem import Problem
+from opto.optimizers.problem import Entries, Problem
+from opto.optimizers.problem import FunctionFeedback as FunctionFeedback
+from opto.optimizers.problem import get_fun_name as get_fun_name
+from opto.optimizers.problem import node_to_function_feedback as node_to_function_feedback
+from opto.optimizers.problem import repr_function_call as repr_function_call
 from opto.optimizers.prompts import PromptText, render
-from opto.optimizers.rendering import SYMBOLS, ProblemInstance, instance_of
+from opto.optimizers.rendering import (
+    SYMBOLS,
+    ProblemInstance,
+    constraints_text,
+    instance_of,
+    values_text,
+)
 from opto.optimizers.requests import Request, reply_format
 from opto.optimizers.tidying import tidied
 from opto.optimizers.worked_example import EXAMPLE as EXAMPLE
@@ -132,7 +142,17 @@ class OptoPrime(ModelOptimizer):
             template=self.replace_symbols(self.example_problem_template, self.prompt_symbols),
             limit=limit,
             mask=[self._section(name) for name in mask or ()],
+            values=self.repr_node_value,
+            constraints=self.repr_node_constraint,
         )
+
+    def repr_node_value(self, node_dict: Entries) -> str:
+        """Write values for the prompt; a subclass may do it in its own way."""
+        return values_text(node_dict)
+
+    def repr_node_constraint(self, node_dict: Entries) -> str:
+        """Write the constraints of those that have one."""
+        return constraints_text(node_dict)
 
     def _section(self, title: str) -> str:
         own = {symbol: key for key, symbol in self.prompt_symbols.items()}

@@ -6,6 +6,7 @@ import enum
 import importlib
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from opto.errors import InvalidArgument, MissingExtra
@@ -155,7 +156,7 @@ class OptunaOptimizer(Optimizer):
         variables: dict[str, Entry] = {}
         for parameter in self.parameters:
             hint = told(self.bounds[parameter])
-            variables[self.names.name(parameter)] = entry_of(parameter)._replace(constraint=hint)
+            variables[self.names.name(parameter)] = replace(entry_of(parameter), constraint=hint)
         said = tuple((note.output.py_name, str(note.feedback)) for note in graph.notes)
         lines = (
             f"({entry.kind}) {name}={entry.data}, {entry.constraint}"

@@ -155,6 +155,27 @@ def read_problem(
     return problem.whole() if len(numbers) <= _FEW else problem
 
 
+FunctionFeedback = Problem
+"""A problem, under the original's name."""
+
+
+def node_to_function_feedback(graph: TraceGraph) -> Problem:
+    """Make a `Problem` of a graph with all parameters in it, as the original's function does."""
+    nodes = (node for level in graph.by_level for node in level)
+    return read_problem(graph, [node for node in nodes if isinstance(node, ParameterNode)])
+
+
+def get_fun_name(node: MessageNode[Any]) -> str:
+    """Return the name of the operation that made a node."""
+    return str(node._op.fun_name)
+
+
+def repr_function_call(node: MessageNode[Any]) -> str:
+    """Write the operation that made a node as a line of code: ``add0 = add(x=a0, y=b0)``."""
+    inputs = tuple((argument, parent.py_name) for argument, parent in node.inputs.items())
+    return Step(node.level, node.py_name, get_fun_name(node), inputs).text
+
+
 def _read(
     by_level: Sequence[Sequence[Any]],
     wanted: Collection[int],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opto.optimizers.hybrid import HybridOptimizer
-from opto.optimizers.multi import OptoPrimeMulti
 from opto.optimizers.opro import OPRO
 from opto.optimizers.opro_v2 import OPROv2
 from opto.optimizers.optimizer import Optimizer
 from opto.optimizers.optoprime import OptoPrime
 from opto.optimizers.optoprime_v2 import OptoPrimeV2
+from opto.optimizers.optoprimemulti import OptoPrimeMulti
 from opto.optimizers.optuna import OptunaOptimizer
 from opto.optimizers.textgrad import TextGrad
 from opto.optimizers.torch import TorchOptimizer

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 
 from opto.optimizers.problem import Entries, Problem
@@ -47,7 +47,14 @@ class ProblemInstance:
 
 
 def instance_of(
-    problem: Problem, *, objective: str, template: str, limit: int | None, mask: Iterable[str] = ()
+    problem: Problem,
+    *,
+    objective: str,
+    template: str,
+    limit: int | None,
+    mask: Iterable[str] = (),
+    values: Callable[[Entries], str] | None = None,
+    constraints: Callable[[Entries], str] | None = None,
 ) -> ProblemInstance:
     """Write out a problem.
 
@@ -57,16 +64,19 @@ def instance_of(
         template: how the sections are put together.
         limit: how many characters a value may have that isn't a variable; None for any.
         mask: names of sections to leave empty, with or without ``#``.
+        values: writes values; None for `values_text`.
+        constraints: writes constraints; None for `constraints_text`.
     """
+    values, constraints = values or values_text, constraints or constraints_text
     sections = {
         "instruction": objective,
         "code": "\n".join(problem.code),
         "documentation": "\n".join(problem.documentation.values()),
-        "variables": values_text(problem.variables),
-        "constraints": constraints_text(problem.variables),
-        "inputs": values_text(problem.inputs, limit),
-        "others": values_text(problem.others, limit),
-        "outputs": values_text(problem.outputs, limit),
+        "variables": values(problem.variables),
+        "constraints": constraints(problem.variables),
+        "inputs": values(_shorter(problem.inputs, limit)),
+        "others": values(_shorter(problem.others, limit)),
+        "outputs": values(_shorter(problem.outputs, limit)),
         "feedback": problem.user_feedback,
     }
     hidden = {name.lstrip("# ").lower() for name in mask}
@@ -76,12 +86,24 @@ def instance_of(
     )
 
 
-def values_text(entries: Entries, limit: int | None = None) -> str:
+def values_text(entries: Entries) -> str:
     """Write values: ``(int) x0=1``, ``(code) __code0:def f(x): ...``."""
     return "\n".join(
-        f"({entry.kind}) {name}{':' if entry.kind == 'code' else '='}{text_of(entry.data, limit)}"
+        f"({entry.kind}) {name}{':' if entry.kind == 'code' else '='}{text_of(entry.data)}"
         for name, entry in entries.items()
     )
+
+
+def _shorter(entries: Entries, limit: int | None) -> Entries:
+    """Put the text of long values in their place, with at most so many characters."""
+    if limit is None:
+        return entries
+    return {
+        name: replace(entry, data=text)
+        if len(text := text_of(entry.data, limit)) >= limit
+        else entry
+        for name, entry in entries.items()
+    }
 
 
 def constraints_text(entries: Entries) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 V = TypeVar("V")
 
 
-class Entry(NamedTuple):
-    """A value of the run.
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value of the run; where a pair of value and constraint is expected, it is one.
 
     Attributes:
         data: the value.
@@ -22,9 +23,18 @@ class Entry(NamedTuple):
         kind: its type as it is shown: "int", "str", ..., or "code".
     """
 
-    data: object
+    data: Any
     constraint: str | None = None
     kind: str = ""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.data, self.constraint))
+
+    def __getitem__(self, at: int) -> Any:
+        return (self.data, self.constraint)[at]
+
+    def __len__(self) -> int:
+        return 2
 
 
 class Step(NamedTuple):

@@ -229,7 +229,7 @@ def _without_run(problem: Problem) -> Problem:
 
 
 def _without_graph(entry: Entry) -> Entry:
-    return entry._replace(data=entry.data.detach()) if is_tensor(entry.data) else entry
+    return replace(entry, data=entry.data.detach()) if is_tensor(entry.data) else entry
 
 
 def library() -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opto.errors import MissingExtra
 from opto.llm.autogen import AutoGenLLM as AutoGenLLM
 from opto.llm.base import Completion, completion_of
 from opto.llm.config_list import Config, config_list_of_keys
@@ -14,10 +17,39 @@ from opto.llm.custom import custom_model
 from opto.llm.default import LLM as LLM
 from opto.llm.factory import AbstractModel as AbstractModel
 from opto.llm.litellm import LiteLLM as LiteLLM
+from opto.llm.litellm import embedding_of
 from opto.llm.openai_compatible import OpenAICompatible
 from opto.llm.own import binds
 from opto.llm.profiles import BUILT_IN, of_files
 from opto.llm.profiles import profile as named_profile
+from opto.utils.auto_retry import retry_with_exponential_backoff
+
+_log = logging.getLogger("opto.utils")
+
+
+def embed(
+    model: str, text: str, max_retries: int = 10, base_delay: float = 1.0
+) -> list[float] | None:
+    """Return the embedding of a text by LiteLLM's name of a model, None if it can't be had.
+
+    Args:
+        model: the name ("text-embedding-3-small").
+        text: what to embed.
+        max_retries: how often it is tried at most, while what fails may pass.
+        base_delay: seconds before the second try; doubled each time.
+
+    Raises:
+        MissingExtra: LiteLLM isn't installed.
+    """
+    try:
+        return retry_with_exponential_backoff(
+            partial(embedding_of, model, text), max_retries, base_delay, "embedding"
+        )
+    except MissingExtra:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever LiteLLM raises; the original's contract
+        _log.warning("no embedding by %s: %s", model, type(error).__name__)
+        return None
 
 
 class CustomLLM(AbstractModel):

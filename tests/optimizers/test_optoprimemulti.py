@@ -10,7 +10,7 @@ import pytest
 from opto.errors import InvalidArgument, ServerError
 from opto.llm.base import Abilities
 from opto.optimizers import OptoPrimeMulti
-from opto.optimizers.multi import _shares, majority
+from opto.optimizers.optoprimemulti import _shares, majority
 from opto.testing import Fault, ModelServer, Request, ScriptedModel, completion_json
 from opto.trace import ParameterNode, node
 from opto.utils.llm import LLMFactory
