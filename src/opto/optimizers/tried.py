@@ -166,7 +166,7 @@ class Tried:
     def _advice(self, name: str) -> str:
         entry, rows, gap = self._entries[name], self._rows(name), self.gap(name)
         if gap is not None:
-            middle = _whole(entry, (float(gap[0]) + float(gap[1])) / 2, math.floor)
+            middle = _whole(entry, float(gap[0]) / 2 + float(gap[1]) / 2, math.floor)
             between = f"So try {name} between {gap[0]} and {gap[1]}, for example {middle}."
             return between if _has_room(entry, *gap) else ""
         way = _way(rows.values())
@@ -177,10 +177,13 @@ class Tried:
         reached = _whole(entry, last, onward)
         bounds = bounds_in(entry.data, entry.constraint or "")
         if not isinstance(bounds, Range):
-            far = _whole(entry, _far(last, way), onward)
-            return f"So try {name} far beyond {reached}, for example {far}."
+            far = _far(last, way)
+            if not math.isfinite(far):
+                return ""
+            example = _whole(entry, far, onward)
+            return f"So try {name} far beyond {reached}, for example {example}."
         bound = bounds.high if way > 0 else bounds.low
-        middle = _whole(entry, (last + bound) / 2, onward)
+        middle = _whole(entry, last / 2 + bound / 2, onward)
         ends = (reached, f"{bound:g}")[::way]
         return f"So try {name} between {' and '.join(ends)}, for example {middle}."
 
