@@ -15,9 +15,10 @@ NAMES = {
     " apply_op propagators utils Model nodes operators containers modules broadcast errors"
     " iterators projections",
     "opto.trace.nodes": "node Node AbstractNode ParameterNode MessageNode ExceptionNode Graph GRAPH"
-    " USED_NODES NAME_SCOPES IDENTITY_OPERATORS get_op_name",
+    " USED_NODES NAME_SCOPES IDENTITY_OPERATORS get_op_name NodeVizStyleGuide"
+    " NodeVizStyleGuideColorful",
     "opto.trace.bundle": "bundle FunModule trace_nodes to_data wrap_node detach_inputs update_local"
-    " TraceMissingInputsError ExecutionError",
+    " TraceMissingInputsError ExecutionError disable_external_dependencies_check",
     "opto.trace.modules": "Module model ParameterContainer ParameterNode",
     "opto.trace.containers": "NodeContainer ParameterContainer Seq Map trainable_method",
     "opto.trace.broadcast": "apply_op recursive_conversion",
@@ -27,7 +28,8 @@ NAMES = {
     "opto.trace.propagators.propagators": "AbstractPropagator AbstractFeedback Propagator"
     " SumPropagator",
     "opto.trace.propagators.graph_propagator": "GraphPropagator TraceGraph",
-    "opto.trace.utils": "sum_feedback contain render_opt_step",
+    "opto.trace.utils": "sum_feedback contain parse_eqs_to_dict for_all_methods render_opt_step"
+    " remove_non_ascii builtins_list global_functions_list dedent escape_json_nested_quotes",
     "opto.optimizers": "OPRO OptoPrime OptoPrimeV1 OptoPrimeV2 OptoPrimeMulti OPROv2 TextGrad"
     " OptoprimeBatchOpt",
     "opto.optimizers.optimizer": "AbstractOptimizer Optimizer",
@@ -56,7 +58,8 @@ STARS = {
 }
 
 
-@pytest.mark.covers("S1.10", "S1.11", "S1.12")
+@pytest.mark.covers("S1.1", "S1.2", "S1.3", "S1.4", "S1.5", "S1.6", "S1.7", "S1.8", "S1.9")
+@pytest.mark.covers("S1.10", "S1.11", "S1.12", "S1.14")
 @pytest.mark.parametrize("module", NAMES)
 def test_the_names_of_the_original_are_where_they_were(module: str) -> None:
     loaded = importlib.import_module(module)

@@ -1,12 +1,19 @@
-"""A model that answers every question of our optimizers, in the form that is asked for."""
+"""A model that answers every question of our optimizers, and an optimizer that is ready to step."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+from opto.llm.base import Abilities
+from opto.optimizers import ModelOptimizer
+from opto.testing import ScriptedModel
+from opto.trace import ParameterNode, node
+
+Kind = TypeVar("Kind", bound=ModelOptimizer)
+PLAIN = Abilities()  # neither schema nor small
 VALUES = {"int": 7, "float": 0.5, "str": "Better words.", "bool": True, "list": [1, 2]}
 _TAGGED = re.compile(
     r'<(?:variable|solution) name="(\w+)" type="(\w+)">\s*<value>\s*(.*?)\n</value>', re.DOTALL
@@ -43,3 +50,14 @@ def better(kind: str, text: str) -> Any:
         return VALUES.get(kind, "Better words.")
     head = _CODE.search(text)
     return f"{head.group(1)}\n    return 'better'" if head else ""
+
+
+def ready_to_step(
+    kind: type[Kind], replies: Any, *, abilities: Abilities = PLAIN, **settings: Any
+) -> tuple[ParameterNode[int], Kind, ScriptedModel]:
+    """A number x0, with feedback "more" on x + 1, its optimizer, and the model that it asks."""
+    x = node(1, name="x", trainable=True)
+    llm = ScriptedModel(replies, abilities=abilities)
+    optimizer = kind([x], llm=llm, **settings)
+    optimizer.backward(x + 1, "more")
+    return x, optimizer, llm

@@ -15,8 +15,7 @@ from opto.optimizers.problem import Entries
 from opto.testing import ScriptedModel
 from opto.trace import GRAPH, ParameterNode, bundle, node
 from opto.trace.projections import BlackCodeFormatter
-
-PLAIN = Abilities()  # neither schema nor small
+from tests.optimizers.helpful import PLAIN, ready_to_step
 
 
 def says(**suggestion: Any) -> dict[str, Any]:
@@ -28,12 +27,7 @@ def largest(update: UpdateDict) -> float:
 
 
 def ready(*replies: Any, **settings: Any) -> tuple[ParameterNode[int], OptoPrime, ScriptedModel]:
-    """A number x0, with feedback "more" on x + 1, and its optimizer."""
-    x = node(1, name="x", trainable=True)
-    llm = ScriptedModel(replies, abilities=settings.pop("abilities", PLAIN))
-    optimizer = OptoPrime([x], llm=llm, **settings)
-    optimizer.backward(x + 1, "more")
-    return x, optimizer, llm
+    return ready_to_step(OptoPrime, replies, **settings)
 
 
 def test_a_step_asks_once_and_sets_the_value() -> None:

@@ -17,8 +17,7 @@ from opto.optimizers.optoprime_v2 import (
 from opto.testing import ScriptedModel
 from opto.trace import ParameterNode, bundle, node
 from opto.trace.projections import BlackCodeFormatter
-
-PLAIN = Abilities()
+from tests.optimizers.helpful import ready_to_step
 
 
 def gives(**values: object) -> str:
@@ -28,12 +27,7 @@ def gives(**values: object) -> str:
 def ready(
     *replies: Any, kind: type[OptoPrimeV2] = OptoPrimeV2, **settings: Any
 ) -> tuple[ParameterNode[int], OptoPrimeV2, ScriptedModel]:
-    """A number x0, with feedback "more" on x + 1, and its optimizer."""
-    x = node(1, name="x", trainable=True)
-    llm = ScriptedModel(replies, abilities=PLAIN)
-    optimizer = kind([x], llm=llm, **settings)
-    optimizer.backward(x + 1, "more")
-    return x, optimizer, llm
+    return ready_to_step(kind, replies, **settings)
 
 
 @pytest.mark.parametrize("kind", [OptoPrimeV2, OPROv2])

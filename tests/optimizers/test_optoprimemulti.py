@@ -14,8 +14,8 @@ from opto.optimizers.optoprimemulti import _shares, majority
 from opto.testing import Fault, ModelServer, Request, ScriptedModel, completion_json
 from opto.trace import ParameterNode, node
 from opto.utils.llm import LLMFactory
+from tests.optimizers.helpful import PLAIN, ready_to_step
 
-PLAIN = Abilities()
 GENERATION = (
     "temperature_variation",
     "self_refinement",
@@ -33,11 +33,7 @@ def says(value: int) -> str:
 def ready(
     replies: Any, **settings: Any
 ) -> tuple[ParameterNode[int], OptoPrimeMulti, ScriptedModel]:
-    x = node(1, name="x", trainable=True)
-    llm = ScriptedModel(replies, abilities=PLAIN)
-    optimizer = OptoPrimeMulti([x], llm=llm, **settings)
-    optimizer.backward(x + 1, "more")
-    return x, optimizer, llm
+    return ready_to_step(OptoPrimeMulti, replies, **settings)
 
 
 def test_answers_at_several_temperatures_and_the_best_of_them() -> None:

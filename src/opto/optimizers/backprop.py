@@ -17,7 +17,7 @@ class Gradients:
 
     def __init__(self, feedbacks: Iterable[tuple[str, str]] = ()) -> None:
         self._said: dict[str, list[tuple[int, str]]] = {}
-        self._uses: dict[str, list[tuple[int, Step]]] = {}
+        self._uses: dict[str, list[Step]] = {}
         for name, text in feedbacks:
             self.add(name, text)
 
@@ -26,14 +26,13 @@ class Gradients:
         if text.strip():
             self._said.setdefault(name, []).append((order, text.strip()))
 
-    def add_use(self, name: str, step: Step, order: int) -> None:
+    def add_use(self, name: str, step: Step) -> None:
         """Let what is said of an operation's result count as said of a value as it is."""
-        self._uses.setdefault(name, []).append((order, step))
+        self._uses.setdefault(name, []).append(step)
 
     def uses(self, name: str) -> list[tuple[Step, str]]:
         """Return the operations whose feedback counts for a value as it is, with that feedback."""
-        used = sorted(self._uses.get(name, ()), key=lambda pair: pair[0])
-        said = ((step, self.text(step.output)) for _, step in used)
+        said = ((step, self.text(step.output)) for step in self._uses.get(name, ()))
         return [(step, text) for step, text in said if text]
 
     def replace(self, name: str, texts: Iterable[str]) -> None:

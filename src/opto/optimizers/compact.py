@@ -62,8 +62,7 @@ class CompactForm:
     @cached_property
     def tried(self) -> Tried:
         """What was tried of the variables."""
-        words = {name: item.function or name for name, item in self.wanted.items()}
-        return Tried(self.problem.variables, words, self.memory, self.problem.user_feedback)
+        return Tried.of(self.problem, self.wanted.values(), self.memory)
 
     def requests(self, step: int) -> list[Request]:
         """Return the questions of a step, the first of which is 1."""

@@ -211,6 +211,10 @@ class ModelOptimizer(Optimizer, ABC):
         chosen = self.parameters if parameters is None else parameters
         return [self._wanted(parameter) for parameter in chosen if parameter.trainable]
 
+    def wanted_of(self, problem: Problem) -> tuple[Wanted, ...]:
+        """Describe the variables of a problem to the parser."""
+        return tuple(item for item in self.wanted() if item.name in problem.variables)
+
     def _wanted(self, parameter: Parameter) -> Wanted:
         return Wanted(self.names.name(parameter), (parameter.name,), function_of(parameter))
 

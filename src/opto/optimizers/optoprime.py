@@ -266,8 +266,8 @@ class OptoPrime(ModelOptimizer):
         self, problem: Problem, mask: Sequence[str] | None = None, *, limit: int = LIMITS[0]
     ) -> list[Request]:
         """Return what to ask the model about a problem."""
-        wanted = {item.name: item for item in self.wanted() if item.name in problem.variables}
         if self.form == "compact":
+            wanted = {item.name: item for item in self.wanted_of(problem)}
             form = CompactForm(
                 problem,
                 wanted,

@@ -216,13 +216,8 @@ class OptoPrimeV2(OptoPrime):
         past = self.remembered()
         if not past or self.budget.abilities.size != "small":
             return past
-        words = {
-            item.name: item.function or item.name
-            for item in self.wanted()
-            if item.name in problem.variables
-        }
-        known = Tried(problem.variables, words, self.memory, problem.user_feedback)
-        return "\n\n".join([past, *known.advice()])
+        advice = Tried.of(problem, self.wanted_of(problem), self.memory).advice()
+        return "\n\n".join([past, *advice])
 
     # ---- asking ----------------------------------------------------------------------------------
 
@@ -231,7 +226,7 @@ class OptoPrimeV2(OptoPrime):
     ) -> list[Request]:
         """Return what to ask the model about a problem."""
         system, user = self.construct_prompt(problem, mask, limit=limit)
-        wanted = tuple(item for item in self.wanted() if item.name in problem.variables)
+        wanted = self.wanted_of(problem)
         asks_json = self.optimizer_prompt_symbol_set.expect_json and self.use_json_object_format
         options = {"response_format": {"type": "json_object"}} if asks_json else {}
         return [Request(system, user, wanted, options)]

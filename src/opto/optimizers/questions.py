@@ -63,16 +63,40 @@ class Questions:
             yield LIMITS[-1], max(self._tokens * CHARACTERS_PER_TOKEN // part, LIMITS[-1])
 
     def _backward(self, way: Way, feedback: str, limit: int, whole: int | None) -> str:
-        step = way.step
-        shown = shown_inputs(step, way.inputs)
+        operation = self._operation(way.step, way.inputs, feedback, limit, whole)
+        question = self._asked(way.inputs)
+        return self.prompts.render("textgrad.backward.user", operation=operation, question=question)
+
+    def _operation(
+        self,
+        step: Step,
+        names: Sequence[str],
+        feedback: str,
+        limit: int,
+        whole: int | None,
+        above: str | None = None,
+    ) -> str:
+        """Write an operation with its values and the feedback on its result.
+
+        Args:
+            step: the operation.
+            names: inputs that are shown however many there are.
+            feedback: on the result.
+            limit: how many characters of other values to show.
+            whole: how many of parameters and feedback; None for all.
+            above: a parameter whose value stands above already.
+        """
+        shown = shown_inputs(step, names)
         return self.prompts.render(
-            "textgrad.backward.user",
+            "textgrad.operation",
             call=call_text(step, shown),
             documentation=self.problem.documentation.get(step.function, ""),
-            inputs="\n".join(self.value(step.inputs[at][1], limit, whole) for at in shown),
+            inputs="\n".join(
+                f"{name} = the value above" if name == above else self.value(name, limit, whole)
+                for name in dict.fromkeys(step.inputs[at][1] for at in shown)
+            ),
             output=self.value(step.output, limit, whole),
             feedback=feedback if whole is None else shortened(feedback, whole),
-            question=self._asked(way.inputs),
         )
 
     def _asked(self, names: Sequence[str]) -> str:
@@ -87,25 +111,13 @@ class Questions:
         """Show operations that a variable was used in, with the feedback on their results."""
         texts: list[str] = []
         for limit, whole in self._limits():
-            texts = [self._use(name, step, feedback, limit, whole) for step, feedback in said]
+            texts = [
+                self._operation(step, (name,), feedback, limit, whole, above=name)
+                for step, feedback in said
+            ]
             if sum(map(self._count, texts)) <= self._tokens // 2:
                 break
         return "\n\n".join(dict.fromkeys(texts))
-
-    def _use(self, name: str, step: Step, feedback: str, limit: int, whole: int | None) -> str:
-        shown = shown_inputs(step, (name,))
-        inputs = dict.fromkeys(step.inputs[at][1] for at in shown)
-        return self.prompts.render(
-            "textgrad.use",
-            call=call_text(step, shown),
-            documentation=self.problem.documentation.get(step.function, ""),
-            inputs="\n".join(
-                f"{name} = the value above" if other == name else self.value(other, limit, whole)
-                for other in inputs
-            ),
-            output=self.value(step.output, limit, whole),
-            feedback=feedback if whole is None else shortened(feedback, whole),
-        )
 
     def summary(self, name: str, texts: Sequence[str]) -> Question:
         """Ask for a summary of feedbacks on one value."""

@@ -90,15 +90,14 @@ class TextGrad(ModelOptimizer):
             for name in problem.variables
             if (texts := [*(text for _, text in gradients.uses(name)), *gradients.of(name)])
         }
-        reasons = {name: text for name in said if (text := gradients.text(name))}
         asks = [
-            partial(self._updated, problem, name, questions, gradients, reasons, verbose)
-            for name in said
+            partial(self._updated, problem, name, questions, gradients, verbose) for name in said
         ]
         try:
             update = self.together(asks)
         finally:
-            self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in reasons.items()))
+            reasons = ((name, gradients.text(name)) for name in said)
+            self._note(reasoning="\n\n".join(f"{name}: {text}" for name, text in reasons if text))
         for name, text in said.items():
             self.memory[name].add(text)
         return update
@@ -121,6 +120,8 @@ class TextGrad(ModelOptimizer):
         gradients = Gradients(problem.feedbacks)
         ways = ways_back(problem)
         flow, plain = Flow(ways), plain_uses(ways, problem.variables)
+        for at, name in plain.items():
+            gradients.add_use(name, ways[at].step)
         once = Once[Question, str](lambda question: self.call_llm(*question, verbose))
 
         def asked(at: int) -> str:
@@ -133,8 +134,6 @@ class TextGrad(ModelOptimizer):
             return once(questions.backward(ways[at], gradients.text(output)))
 
         def told(at: int, answer: str) -> list[int]:
-            if at in plain:
-                gradients.add_use(plain[at], ways[at].step, order=at)
             for name, text in _shared(answer, ways[at].inputs) if answer else ():
                 gradients.add(name, text, order=at)
             return flow.after(at)
@@ -176,10 +175,9 @@ class TextGrad(ModelOptimizer):
         name: str,
         questions: Questions,
         gradients: Gradients,
-        reasons: dict[str, str],
         verbose: Verbose,
     ) -> UpdateDict:
-        """Ask for the new value of a variable; adds to `reasons` what the reply says before it."""
+        """Ask for the new value of a variable; what the reply says of its uses is a gradient."""
         entry = problem.variables[name]
         past = self.budget.newest(self.memory[name], self.budget.problem // 4)
         uses = gradients.uses(name)
@@ -200,8 +198,8 @@ class TextGrad(ModelOptimizer):
         )
         system = self.prompts.render("textgrad.update.system", **marks)
         reply = self.call_llm(system, user, verbose)
-        if uses and (thought := _before(reply, opening)):
-            reasons[name] = "\n".join(filter(None, (reasons.get(name), thought)))
+        if uses:
+            gradients.add(name, _before(reply, opening))
         return self.converted({name: self._new_value(reply, name)}, reply=reply)
 
     def _new_value(self, reply: str, name: str) -> object:

@@ -19,7 +19,8 @@ from typing import TypeVar
 
 from opto.optimizers.bounds import Range, bounds_in
 from opto.optimizers.memory import Trial
-from opto.optimizers.problem import Entries, Entry
+from opto.optimizers.names import Wanted
+from opto.optimizers.problem import Entries, Entry, Problem
 from opto.optimizers.shortening import text_of
 
 MOST_TRIALS = 12
@@ -73,6 +74,12 @@ class Tried:
         self._trials = [*known, Trial(present, feedback)][-MOST_TRIALS:]
         self._said = [_by_variable(words, trial.feedback) for trial in self._trials]
         self.apart = self._said[-1] is not None
+
+    @classmethod
+    def of(cls, problem: Problem, wanted: Iterable[Wanted], memory: Iterable[Trial]) -> Tried:
+        """What was tried of the variables of a problem; code goes by the name of its function."""
+        words = {item.name: item.function or item.name for item in wanted}
+        return cls(problem.variables, words, memory, problem.user_feedback)
 
     @property
     def asked(self) -> list[str]:
