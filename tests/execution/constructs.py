@@ -259,7 +259,11 @@ def threads(way: str) -> str:
 
 
 def overlapping(way: str) -> str:
-    text = "import time\nn = []\ndef f(x):\n    n.append(x)\n    time.sleep(0.2)\n    return len(n)"
+    text = (
+        "import time\nn = []\ndef f(x):\n    n.append(x)\n"
+        "    for _ in range(20):  # until the other call is there, if it ever is\n"
+        "        if len(n) == 2:\n            break\n        time.sleep(0.1)\n    return len(n)"
+    )
     function = proposed(f, text, way)
     found: list[int] = []
     started = [threading.Thread(target=lambda: found.append(function(1).data)) for _ in range(2)]

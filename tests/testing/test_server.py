@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -96,6 +97,9 @@ def test_the_number_in_flight_is_known() -> None:
         for thread in threads:
             thread.join()
         assert server.most_in_flight == 5
+        deadline = time.monotonic() + 20
+        while server.in_flight and time.monotonic() < deadline:
+            time.sleep(0.01)  # the reply is there before the server has done with the request
         assert server.in_flight == 0
 
 
